@@ -1,0 +1,1 @@
+"""Wire values: addresses, protocols, ports, packets, captures."""
