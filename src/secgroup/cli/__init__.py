@@ -1,1 +1,92 @@
-"""."""
+"""The command line: options in, text out. No rules here: the packages below know those.
+
+Each command is a module of this package, loaded only when it is asked for.
+"""
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+import click
+
+from secgroup.errors import OutputError, SecgroupError
+
+#: Command -> the first line of its help, so that `secgroup --help` loads none of them.
+COMMANDS: Final = {
+    "replay": "Decide every packet of a capture, and say why.",
+    "explain": "Follow one connection there and back, with the rules that decide.",
+    "lesson": "Run the lesson's claims, packet by packet.",
+}
+
+DONE: Final = 0
+NO: Final = 1
+BAD_INPUT: Final = 2
+OUR_FAULT: Final = 3
+INTERRUPTED: Final = 130
+
+
+class _LazyGroup(click.Group):
+    """A group whose commands are imported when they run."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """Return the names of all commands."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Import the command."""
+        if cmd_name not in COMMANDS:
+            return None
+        command = importlib.import_module(f"secgroup.cli.{cmd_name}").command
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """Write the table above."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="secgroup", message="%(prog)s %(version)s")
+def secgroup() -> None:
+    """AWS security groups as real software.
+
+    Given a network and packets, decide every packet as AWS would, statefully, and say why.
+    """
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code; errors become one line each."""
+    try:
+        code = secgroup.main(args=arguments, prog_name="secgroup", standalone_mode=False)
+        sys.stdout.flush()
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read us has enough; standard output must not fail again when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+    except click.ClickException as error:
+        return _complain(f"{error.format_message()}", BAD_INPUT)
+    except (OutputError, SecgroupError) as error:
+        return _complain(str(error), BAD_INPUT)
+    except Exception:
+        import traceback
+
+        traceback.print_exc()
+        return _complain("this is a fault of secgroup's, not yours", OUR_FAULT)
+    return code if isinstance(code, int) else DONE
+
+
+def _complain(text: str, code: int) -> int:
+    click.echo(f"secgroup: {text}", err=True)
+    return code
+
+
+def main() -> None:
+    """Be the program `secgroup`."""
+    sys.exit(run())

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import Enum, IntEnum, unique
 
 from secgroup.conntrack.state import State
+from secgroup.net.packet import Packet
 
 
 class Verdict(Enum):
@@ -51,6 +52,8 @@ class Decision:
         Of the flow's entry; None where there is no entry.
     logged : bool
         Flow logs record this packet.
+    first_fragment : Packet or None
+        For a later fragment: the first one, whose answer this is.
 
     """
 
@@ -62,6 +65,7 @@ class Decision:
     state_before: State | None = None
     state_after: State | None = None
     logged: bool = True
+    first_fragment: Packet | None = None
 
     @property
     def accepted(self) -> bool:

@@ -2,8 +2,17 @@
 
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
+from typing import Final
 
 from secgroup.net.address import Address, Prefix
+
+
+#: The interface types that never carry security groups (VPC User Guide, NAT gateway basics; EC2
+#: API, InterfaceType). A network load balancer may have been made without any.
+GROUPLESS_TYPES: Final = frozenset(
+    {"natGateway", "nat_gateway", "transit_gateway", "gateway_load_balancer_endpoint"}
+)
+LOAD_BALANCER_TYPE: Final = "network_load_balancer"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +73,13 @@ class NetworkInterface:
     def owner(self) -> str:
         """Whose connection table it uses: its instance's, or its own."""
         return self.interface_id if self.instance_id is None else self.instance_id
+
+    @property
+    def carries_groups(self) -> bool:
+        """Security groups decide here; False for the types that have none."""
+        if self.interface_type == LOAD_BALANCER_TYPE:
+            return bool(self.group_ids)
+        return self.interface_type not in GROUPLESS_TYPES
 
     @property
     def addresses(self) -> tuple[Address, ...]:

@@ -1,1 +1,1 @@
-"""."""
+"""The definition: what happens to a packet, in plain Python, to be argued about."""

@@ -1,0 +1,5 @@
+"""`python -m secgroup`."""
+
+from secgroup.cli import main
+
+main()
