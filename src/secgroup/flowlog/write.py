@@ -1,0 +1,177 @@
+"""Flow logs as files: text, gzip by the suffix `.gz`, Parquet by the suffix `.parquet`.
+
+Owns the bytes; records come from elsewhere. What exists is replaced only when the new file is
+whole. Read first: VPC User Guide, Flow log files.
+"""
+
+import gzip
+import io
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Any, Final, Protocol, cast
+
+from secgroup.errors import OutputError
+from secgroup.flowlog.fields import FieldType, Format, Record
+
+#: Records in a row group of a Parquet file: what is held until they are written.
+ROW_GROUP: Final = 65536
+
+
+class RecordWriter(Protocol):
+    """Takes the records of a flow log, in order."""
+
+    def write(self, records: Iterable[Record]) -> None:
+        """Append records."""
+        ...
+
+
+@contextmanager
+def flow_log_writer(path: Path, format: Format, *, header: bool = True) -> Iterator[RecordWriter]:  # noqa: A002
+    """Write a flow log; it stands under `path` when the block has ended without an error.
+
+    Parameters
+    ----------
+    path : Path
+        `.parquet`: Parquet; `.gz`: text through gzip; else text.
+    format : Format
+        Of the records.
+    header : bool
+        Text begins with a line of the fields' names, as AWS delivers it to S3.
+
+    Raises
+    ------
+    OutputError
+        The file cannot be written; nothing half-written is left.
+
+    """
+    with replacing(path) as stream:
+        if path.suffix == ".parquet":
+            parquet = _ParquetWriter(stream, format)
+            yield parquet
+            parquet.finish()
+        elif path.suffix == ".gz":
+            # Without name and time, equal records make equal files.
+            with gzip.GzipFile(filename="", mode="wb", fileobj=stream, mtime=0) as packed:
+                yield _TextWriter(packed, format, header=header)
+        else:
+            yield _TextWriter(stream, format, header=header)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file beside `path` that takes its place when the block ends without an error.
+
+    A device or a pipe cannot be replaced, and is written to directly.
+
+    Raises
+    ------
+    OutputError
+        It cannot be written; what stood under `path` is untouched.
+
+    """
+    with _telling(path):
+        target = path.resolve()
+        is_special = target.exists() and not target.is_file()
+        beside = target.with_name(f".{target.name}.{os.getpid()}.part")
+        stream = (target if is_special else beside).open("wb")
+    try:
+        yield cast("IO[bytes]", _Output(stream, path))
+        with _telling(path):
+            stream.close()
+            if not is_special:
+                beside.replace(target)
+    finally:
+        with suppress(OSError):
+            stream.close()
+        with suppress(OSError):
+            if not is_special:
+                beside.unlink(missing_ok=True)
+
+
+@contextmanager
+def _telling(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+class _Output(io.BufferedIOBase):
+    """A stream whose own failures are told apart from those of the code that writes to it."""
+
+    def __init__(self, stream: IO[bytes], path: Path) -> None:
+        self._stream = stream
+        self._path = path
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, octets: Any) -> int:
+        with _telling(self._path):
+            return self._stream.write(octets)
+
+    def flush(self) -> None:
+        if not self._stream.closed:
+            with _telling(self._path):
+                self._stream.flush()
+
+
+def line_of(record: Record) -> str:
+    """Return the line that says `record`: values by spaces, `-` for None."""
+    return " ".join(["-" if value is None else str(value) for value in record])
+
+
+class _TextWriter:
+    def __init__(self, stream: IO[bytes] | gzip.GzipFile, format: Format, *, header: bool) -> None:  # noqa: A002
+        self._stream = stream
+        if header:
+            self._stream.write(" ".join(format.names).encode() + b"\n")
+
+    def write(self, records: Iterable[Record]) -> None:
+        """Append records."""
+        lines = [line_of(record) for record in records]
+        if lines:
+            self._stream.write("\n".join(lines).encode() + b"\n")
+
+
+class _ParquetWriter:
+    """Writes row groups of `ROW_GROUP` records; a column's type is its field's."""
+
+    def __init__(self, stream: IO[bytes], format: Format) -> None:  # noqa: A002
+        import pyarrow
+        import pyarrow.parquet
+
+        types = {
+            FieldType.STRING: pyarrow.string(),
+            FieldType.INT_32: pyarrow.int32(),
+            FieldType.INT_64: pyarrow.int64(),
+        }
+        self._schema = pyarrow.schema(
+            [(field.column, types[field.type]) for field in format.fields]
+        )
+        self._file: Any = pyarrow.parquet.ParquetWriter(stream, self._schema, compression="gzip")
+        self._rows: list[Record] = []
+
+    def write(self, records: Iterable[Record]) -> None:
+        """Append records."""
+        self._rows.extend(records)
+        while len(self._rows) >= ROW_GROUP:
+            self._write_group(self._rows[:ROW_GROUP])
+            del self._rows[:ROW_GROUP]
+
+    def finish(self) -> None:
+        """Write what is left, and the footer."""
+        if self._rows:
+            self._write_group(self._rows)
+        self._file.close()
+
+    def _write_group(self, rows: list[Record]) -> None:
+        import pyarrow
+
+        arrays = [
+            pyarrow.array(column, type=field.type)
+            for column, field in zip(zip(*rows, strict=True), self._schema, strict=True)
+        ]
+        self._file.write_batch(pyarrow.RecordBatch.from_arrays(arrays, schema=self._schema))
