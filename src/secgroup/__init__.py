@@ -1,0 +1,33 @@
+"""AWS security groups as real software: every packet decided as AWS would, and why.
+
+The public names are loaded when they are first used, so that `import secgroup` is quick.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from secgroup.errors import InputError, SecgroupError
+    from secgroup.sources.load import load
+
+#: Each public name and the module that it comes from.
+_PUBLIC: Final = {
+    "InputError": "secgroup.errors",
+    "SecgroupError": "secgroup.errors",
+    "load": "secgroup.sources.load",
+}
+
+__all__ = ["InputError", "SecgroupError", "load"]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name (PEP 562)."""
+    if name not in _PUBLIC:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_PUBLIC[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_PUBLIC})

@@ -1,0 +1,462 @@
+"""Networks from the output of `aws ec2 describe-*`.
+
+Owns which keys are read, and what needs more than one noun: the ACL of a subnet, the ids of
+rules, the interfaces inside of instances. How one noun is spelled is in `describe_nouns`; what
+its properties are worth is in `describe_properties`.
+"""
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from secgroup.errors import InputError
+from secgroup.model.defaults import default_acl, main_route_table
+from secgroup.model.group import GroupReference, SecurityGroup, SecurityGroupRule
+from secgroup.model.interface import NetworkInterface
+from secgroup.model.network_acl import NetworkAcl
+from secgroup.model.prefix_list import PrefixList
+from secgroup.model.route import RouteTable
+from secgroup.model.vpc import Subnet, Vpc
+from secgroup.net.address import Prefix, parse_prefix
+from secgroup.sources import describe_nouns as nouns
+from secgroup.sources.document import Node
+from secgroup.sources.draft import Draft, Noun, listed
+
+#: The keys of describe output that are read, as EC2 spells them.
+KINDS: Final = (
+    "Vpcs",
+    "Subnets",
+    "SecurityGroups",
+    "SecurityGroupRules",
+    "SecurityGroupVpcAssociations",
+    "NetworkAcls",
+    "NetworkInterfaces",
+    "ManagedPrefixLists",
+    "PrefixLists",
+    "RouteTables",
+    "InternetGateways",
+    "EgressOnlyInternetGateways",
+    "NatGateways",
+    "Addresses",
+    "VpcPeeringConnections",
+    "VpcEndpoints",
+    "Reservations",
+    "Instances",
+)
+
+#: Keys of a whole answer that say nothing about the network.
+_OF_THE_ANSWER: Final = ("NextToken", "ResponseMetadata")
+#: The answer of describe-vpc-attribute, and of get-managed-prefix-list-entries.
+_ATTRIBUTES: Final = ("EnableDnsSupport", "EnableDnsHostnames", "EnableNetworkAddressUsageMetrics")
+_ENTRIES: Final = "Entries"
+
+_LIST_ID: Final = re.compile(r"pl-[0-9a-f]{8,17}")
+
+
+def is_describe(value: Mapping[str, Any]) -> bool:
+    """Tell whether a JSON object has a key of describe output that is read."""
+    return any(key in value for key in (*KINDS, *_ATTRIBUTES, _ENTRIES))
+
+
+class Answers:
+    """The nouns of several answers, by the key that they stand under.
+
+    Pages of one call are simply added up: NextToken says nothing about a network.
+    """
+
+    def __init__(self) -> None:
+        self.nodes: dict[str, list[Node]] = {key: [] for key in KINDS}
+        self.present: set[str] = set()
+        self.dns_support: dict[str, bool] = {}
+        self.entries: dict[str, tuple[Prefix, ...]] = {}
+        self.unread: dict[str, str] = {}
+
+    def add(self, value: dict[str, Any], *, source: str, name: str = "") -> None:
+        """Take over one answer.
+
+        Parameters
+        ----------
+        value : dict
+            The JSON object.
+        source : str
+            The file, for errors.
+        name : str
+            The file's name; prefix-list entries without an id are told by the one in it.
+
+        Raises
+        ------
+        InputError
+            A key does not hold a list of objects; entries of an unknown list.
+
+        """
+        top = Node(value, source)
+        for key in value:
+            if key in self.nodes:
+                self.nodes[key] += top.nodes(key)
+                self.present.add(key)
+            elif key not in (*_OF_THE_ANSWER, *_ATTRIBUTES, _ENTRIES, "VpcId", "PrefixListId"):
+                self.unread.setdefault(key, source)
+        if any(key in value for key in _ATTRIBUTES):
+            self._add_attribute(top)
+        if _ENTRIES in value:
+            self._add_entries(top, name)
+
+    def _add_attribute(self, top: Node) -> None:
+        vpc_id = top.text("VpcId")
+        support = top.node("EnableDnsSupport")
+        if support is None:
+            return
+        value = support.boolean("Value", default=True)
+        if self.dns_support.setdefault(vpc_id, value) is not value:
+            raise top.error(f"{vpc_id} has another value in another file", "EnableDnsSupport")
+
+    def _add_entries(self, top: Node, name: str) -> None:
+        list_id = top.text_or_none("PrefixListId")
+        if list_id is None:
+            found = _LIST_ID.search(name)
+            if found is None:
+                raise top.error(
+                    "entries of an unknown prefix list "
+                    "(expected PrefixListId beside them, or the list's id in the file's name)",
+                    _ENTRIES,
+                )
+            list_id = found.group()
+        entries = tuple(each.parsed("Cidr", parse_prefix) for each in top.nodes(_ENTRIES))
+        earlier = self.entries.get(list_id, ())
+        self.entries[list_id] = tuple(dict.fromkeys((*earlier, *entries)))
+
+
+def read(answers: Answers, draft: Draft) -> None:
+    """Add the nouns of `answers` to `draft`.
+
+    Raises
+    ------
+    InputError
+        Something cannot be used; the draft is of no use then.
+
+    """
+    _read_vpcs(answers, draft)
+    _read_acls_and_subnets(answers, draft)
+    _read_route_tables(answers, draft)
+    _read_instances(answers, draft)
+    _read_nat_gateways(answers, draft)
+    _read_groups(answers, draft)
+    _read_prefix_lists(answers, draft)
+    readers: tuple[tuple[str, Callable[[Node], Noun]], ...] = (
+        ("InternetGateways", nouns.read_internet_gateway),
+        ("EgressOnlyInternetGateways", nouns.read_egress_only_gateway),
+        ("Addresses", nouns.read_address),
+        ("VpcPeeringConnections", nouns.read_peering),
+        ("VpcEndpoints", nouns.read_endpoint),
+    )
+    for key, reader in readers:
+        for node in answers.nodes[key]:
+            _add(draft, node, reader(node))
+    for key, source in answers.unread.items():
+        draft.warn(f"{source}: {key} is not read")
+    _read_place(answers, draft)
+
+
+def _add(draft: Draft, node: Node, noun: Noun) -> None:
+    draft.add(noun, source=node.source, path=node.path)
+
+
+def _read_vpcs(answers: Answers, draft: Draft) -> None:
+    for node in answers.nodes["Vpcs"]:
+        support = answers.dns_support.get(node.text("VpcId"), True)
+        _add(draft, node, nouns.read_vpc(node, enable_dns_support=support))
+
+
+def _associations(parents: Iterable[Node], noun: str, key: str) -> dict[str, str]:
+    """Return the `key` of each associated subnet, which is associated with only one."""
+    found: dict[str, str] = {}
+    for parent in parents:
+        own_id = parent.text(key)
+        for each in parent.nodes("Associations"):
+            subnet_id = each.text_or_none("SubnetId")
+            if subnet_id and found.setdefault(subnet_id, own_id) != own_id:
+                raise each.error(
+                    f"{subnet_id} is associated with {found[subnet_id]} too (expected one {noun})"
+                )
+    return found
+
+
+def _read_acls_and_subnets(answers: Answers, draft: Draft) -> None:
+    for node in answers.nodes["NetworkAcls"]:
+        _add(draft, node, nouns.read_acl(node))
+    acl_of = _associations(answers.nodes["NetworkAcls"], "ACL", "NetworkAclId")
+    vpcs_with_acl = {acl.vpc_id for acl in draft.of(NetworkAcl).values()}
+    assumed: dict[str, str] = {}
+    for node in answers.nodes["Subnets"]:
+        subnet_id, vpc_id = node.text("SubnetId"), node.text("VpcId")
+        acl_id = acl_of.get(subnet_id)
+        if acl_id is None and vpc_id in vpcs_with_acl:
+            raise node.error(
+                f"no ACL is associated with {subnet_id} "
+                f"(expected every ACL of {vpc_id} in the output of aws ec2 describe-network-acls)"
+            )
+        if acl_id is None:
+            acl_id = assumed.setdefault(vpc_id, f"{vpc_id}/default-acl")
+        subnet = Subnet(
+            subnet_id=subnet_id,
+            vpc_id=vpc_id,
+            network_acl_id=acl_id,
+            names=nouns.names_of(node),
+            ipv4_block=node.parsed_or_none("CidrBlock", nouns.ipv4_prefix),
+            ipv6_blocks=nouns.ipv6_blocks(node),
+            availability_zone=node.text_or_none("AvailabilityZone"),
+            availability_zone_id=node.text_or_none("AvailabilityZoneId"),
+        )
+        _add(draft, node, subnet)
+    vpcs = draft.of(Vpc)
+    for vpc_id in [each for each in assumed if each in vpcs]:
+        draft.of(NetworkAcl)[assumed[vpc_id]] = default_acl(
+            vpcs[vpc_id], network_acl_id=assumed[vpc_id]
+        )
+        draft.warn(
+            f"{vpc_id}: its ACLs are not in the files; AWS's default ACL is assumed, which allows "
+            "everything (bring the output of aws ec2 describe-network-acls)"
+        )
+
+
+def _read_route_tables(answers: Answers, draft: Draft) -> None:
+    for node in answers.nodes["RouteTables"]:
+        table = nouns.read_route_table(node)
+        mains = [
+            each
+            for each in draft.of(RouteTable).values()
+            if each.is_main and each.vpc_id == table.vpc_id and each != table
+        ]
+        if table.is_main and mains:
+            raise node.error(
+                f"{table.vpc_id} has two main route tables, "
+                f"{mains[0].route_table_id} and {table.route_table_id}"
+            )
+        _add(draft, node, table)
+    _associations(answers.nodes["RouteTables"], "route table", "RouteTableId")
+    tables = draft.of(RouteTable)
+    vpcs_with_main = {table.vpc_id for table in tables.values() if table.is_main}
+    vpcs_with_table = {table.vpc_id for table in tables.values()}
+    associated = {subnet_id for table in tables.values() for subnet_id in table.subnet_ids}
+    for node in answers.nodes["Subnets"]:
+        subnet_id, vpc_id = node.text("SubnetId"), node.text("VpcId")
+        is_known = subnet_id in associated or vpc_id in vpcs_with_main
+        if vpc_id in vpcs_with_table and not is_known:
+            raise node.error(
+                f"no route table serves {subnet_id} (expected every route table of {vpc_id} "
+                "in the output of aws ec2 describe-route-tables)"
+            )
+    for vpc in draft.of(Vpc).values():
+        if vpc.vpc_id not in vpcs_with_table:
+            table_id = f"{vpc.vpc_id}/main-route-table"
+            tables[table_id] = main_route_table(vpc, route_table_id=table_id)
+            draft.warn(
+                f"{vpc.vpc_id}: its route tables are not in the files; only its local routes are "
+                "assumed (bring the output of aws ec2 describe-route-tables)"
+            )
+
+
+def _read_instances(answers: Answers, draft: Draft) -> None:
+    """Read interfaces, then instances; an interface inside of one counts where it stands alone."""
+    for node in answers.nodes["NetworkInterfaces"]:
+        _add(draft, node, nouns.read_interface(node))
+    alone = frozenset(draft.of(NetworkInterface))
+    instances = [
+        *(each for node in answers.nodes["Reservations"] for each in node.nodes("Instances")),
+        *answers.nodes["Instances"],
+    ]
+    for node in instances:
+        instance = nouns.read_instance(node)
+        _add(draft, node, instance)
+        for nested in node.nodes("NetworkInterfaces"):
+            if nested.text("NetworkInterfaceId") not in alone:
+                _add(
+                    draft,
+                    nested,
+                    nouns.read_interface(nested, instance_id=instance.instance_id),
+                )
+
+
+def _read_nat_gateways(answers: Answers, draft: Draft) -> None:
+    for node in answers.nodes["NatGateways"]:
+        if node.text_or_none("State") in ("deleting", "deleted", "failed"):
+            continue
+        if node.text_or_none("AvailabilityMode") == "regional":
+            draft.warn(
+                f"{node.text('NatGatewayId')}: a regional NAT gateway is not modelled; "
+                "the way beyond it is unknown"
+            )
+            continue
+        gateway, interfaces = nouns.read_nat_gateway(node)
+        _add(draft, node, gateway)
+        for interface in interfaces:
+            if interface.interface_id not in draft.of(NetworkInterface):
+                _add(draft, node, interface)
+
+
+def _identity(rule: SecurityGroupRule) -> tuple[object, ...]:
+    """Return what makes a rule what it is: its direction, its traffic, its peer."""
+    peer = rule.peer
+    return (
+        rule.is_egress,
+        rule.traffic,
+        peer.group_id if isinstance(peer, GroupReference) else peer,
+    )
+
+
+def _read_groups(answers: Answers, draft: Draft) -> None:
+    listed_rules: dict[str, dict[str, tuple[Node, SecurityGroupRule]]] = defaultdict(dict)
+    for node in answers.nodes["SecurityGroupRules"]:
+        rule = nouns.read_rule(node)
+        known = listed_rules[rule.group_id].setdefault(rule.rule_id, (node, rule))
+        if known[1] != rule:
+            raise node.error(f"{rule.rule_id} differs from the one in {known[0].source}")
+    associated: dict[str, list[str]] = defaultdict(list)
+    for node in answers.nodes["SecurityGroupVpcAssociations"]:
+        if node.text_or_none("State") in (None, "associated"):
+            associated[node.text("GroupId")].append(node.text("VpcId"))
+    without_ids: list[str] = []
+    for node in answers.nodes["SecurityGroups"]:
+        group_id, vpc_id = node.text("GroupId"), node.text("VpcId")
+        rules = tuple(nouns.permission_rules(node))
+        if "SecurityGroupRules" in answers.present and rules:
+            if group_id in listed_rules:
+                rules = _with_ids(
+                    node, rules, [each for _, each in listed_rules[group_id].values()]
+                )
+            else:
+                without_ids.append(group_id)
+        elif group_id in listed_rules:
+            rules = _with_ids(node, rules, [each for _, each in listed_rules[group_id].values()])
+        group = SecurityGroup(
+            group_id=group_id,
+            vpc_ids=tuple(dict.fromkeys((vpc_id, *associated[group_id]))),
+            name=node.text_or_none("GroupName") or "",
+            names=nouns.names_of(node),
+            owner_id=node.text_or_none("OwnerId"),
+            rules=rules,
+        )
+        _add(draft, node, group)
+    if without_ids:
+        draft.warn(
+            f"SecurityGroupRules has no rules of {listed(without_ids)}; they are taken from "
+            "SecurityGroups, and numbered"
+        )
+    if "SecurityGroups" not in answers.present:
+        for group_id, by_id in listed_rules.items():
+            first = next(iter(by_id.values()))[0]
+            _add(
+                draft,
+                first,
+                _group_of_rules(draft, first, group_id, [r for _, r in by_id.values()]),
+            )
+    else:
+        for group_id, by_id in listed_rules.items():
+            if group_id not in draft.of(SecurityGroup):
+                first = next(iter(by_id.values()))[0]
+                raise first.error(f"{group_id} is not among SecurityGroups", "GroupId")
+
+
+def _with_ids(
+    group: Node, rules: tuple[SecurityGroupRule, ...], same: list[SecurityGroupRule]
+) -> tuple[SecurityGroupRule, ...]:
+    """Return the rules of SecurityGroupRules, which must be those of the group."""
+    spoken = Counter(_identity(rule) for rule in rules)
+    for rule in same:
+        spoken[_identity(rule)] -= 1
+    for rule in (*rules, *same):
+        surplus = spoken[_identity(rule)]
+        if surplus:
+            here, there = "SecurityGroups", "SecurityGroupRules"
+            only = here if surplus > 0 else there
+            word = "egress" if rule.is_egress else "ingress"
+            raise group.error(
+                f"the {word} rule {rule.traffic} {rule.peer} stands in {only} only "
+                f"(expected the same in {here} and {there})"
+            )
+    return tuple(sorted(same, key=lambda rule: rule.is_egress))
+
+
+def _group_of_rules(
+    draft: Draft, node: Node, group_id: str, rules: list[SecurityGroupRule]
+) -> SecurityGroup:
+    """Make a group of its rules alone; its VPC is that of its interfaces, or the only one."""
+    vpc_ids = {
+        each.vpc_id for each in draft.of(NetworkInterface).values() if group_id in each.group_ids
+    } or set(draft.of(Vpc))
+    if len(vpc_ids) != 1:
+        raise node.error(
+            f"nothing tells the VPC of {group_id} "
+            "(expected it in the output of aws ec2 describe-security-groups)",
+            "GroupId",
+        )
+    return SecurityGroup(
+        group_id=group_id,
+        vpc_ids=tuple(vpc_ids),
+        owner_id=node.text_or_none("GroupOwnerId"),
+        rules=tuple(sorted(rules, key=lambda rule: rule.is_egress)),
+    )
+
+
+def _read_prefix_lists(answers: Answers, draft: Draft) -> None:
+    """Add up what describe-managed-prefix-lists, describe-prefix-lists and entries say."""
+    found: dict[str, PrefixList] = {}
+    for list_id, entries in answers.entries.items():
+        found[list_id] = PrefixList(prefix_list_id=list_id, entries=entries)
+    for node in (*answers.nodes["ManagedPrefixLists"], *answers.nodes["PrefixLists"]):
+        list_id = node.text("PrefixListId")
+        known = found.get(list_id, PrefixList(prefix_list_id=list_id))
+        entries_here: tuple[Prefix, ...] | None = None
+        if node.value.get("Cidrs") is not None:
+            entries_here = tuple(_cidr(node, text) for text in node.texts("Cidrs"))
+        elif node.value.get(_ENTRIES) is not None:
+            entries_here = tuple(each.parsed("Cidr", parse_prefix) for each in node.nodes(_ENTRIES))
+        if entries_here is not None:
+            if known.entries is not None and set(known.entries) != set(entries_here):
+                raise node.error(f"{list_id} has other entries elsewhere in the files")
+            known = replace(known, entries=entries_here)
+        max_entries = node.integer_or_none("MaxEntries")
+        found[list_id] = replace(
+            known,
+            name=node.text_or_none("PrefixListName") or known.name,
+            names=nouns.names_of(node) or known.names,
+            max_entries=known.max_entries if max_entries is None else max_entries,
+        )
+    for prefix_list in found.values():
+        families = {entry.version for entry in prefix_list.entries or ()}
+        if len(families) > 1:
+            raise InputError(
+                f"{prefix_list.prefix_list_id} has IPv4 and IPv6 entries (expected one family)"
+            )
+        draft.add(prefix_list, source=prefix_list.prefix_list_id)
+
+
+def _cidr(node: Node, text: str) -> Prefix:
+    try:
+        return parse_prefix(text)
+    except InputError as error:
+        raise node.error(error.problem, "Cidrs") from None
+
+
+_ARN_REGION: Final = re.compile(r"arn:[^:]+:ec2:([a-z0-9-]+):")
+_ZONE_REGION: Final = re.compile(r"([a-z]{2}(?:-[a-z]+)+-\d+)[a-z]")
+
+
+def _read_place(answers: Answers, draft: Draft) -> None:
+    """Find the region and the account, where the files agree on one."""
+    regions: set[str] = set()
+    for kind, key, pattern in (
+        ("SecurityGroups", "SecurityGroupArn", _ARN_REGION),
+        ("Subnets", "SubnetArn", _ARN_REGION),
+        ("Subnets", "AvailabilityZone", _ZONE_REGION),
+    ):
+        for node in answers.nodes[kind]:
+            if found := pattern.match(node.text_or_none(key) or ""):
+                regions.add(found.group(1))
+    owners = {vpc.owner_id for vpc in draft.of(Vpc).values()} - {None}
+    if len(regions) == 1:
+        draft.region = draft.region or regions.pop()
+    if len(owners) == 1:
+        draft.account_id = draft.account_id or owners.pop()

@@ -1,0 +1,189 @@
+"""`load`: a network from what people already have, told by its content.
+
+Owns which kind of file it is and who reads it. Read first: `describe`, `cloudformation`.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from os import PathLike
+from pathlib import Path
+from typing import Any, Final
+
+from secgroup.errors import InputError
+from secgroup.model.network import Network
+from secgroup.sources import describe
+from secgroup.sources.document import decode, parse_json
+from secgroup.sources.draft import Draft
+from secgroup.sources.host import add_host
+
+#: More than this is no description of a network.
+MAX_BYTES: Final = 1 << 30
+
+_EXPECTED: Final = "expected a CloudFormation template or the output of aws ec2 describe-*"
+_TEMPLATE: Final = re.compile(r"^(['\"]?)(Resources|AWSTemplateFormatVersion)\1\s*:", re.MULTILINE)
+_TERRAFORM: Final = re.compile(
+    r"^\s*(?:(?:resource|data)\s+\"[^\"]*\"\s+\"[^\"]*\"|(?:provider|module|variable|output)\s+"
+    r"\"[^\"]*\"|terraform|locals)\s*\{",
+    re.MULTILINE,
+)
+
+
+def load(
+    path: str | PathLike[str],
+    *,
+    also: Sequence[str | PathLike[str]] = (),
+    parameters: Mapping[str, str] | None = None,
+    imports: Mapping[str, str] | None = None,
+    addresses: Mapping[str, str] | None = None,
+    hosts: Sequence[str] = (),
+) -> Network:
+    """Read a network: a CloudFormation template, or a file or folder of describe output.
+
+    Parameters
+    ----------
+    path : path
+        A template (YAML or JSON), a JSON file of `aws ec2 describe-*` output with one or several
+        of its keys, or a folder of such files.
+    also : sequence of path
+        More of them, which bring what the first only mentions.
+    parameters : mapping, optional
+        The values of a template's parameters.
+    imports : mapping, optional
+        The values of a template's Fn::ImportValue, by name of the export.
+    addresses : mapping, optional
+        The deployed addresses of a template's interfaces and instances, by logical id.
+    hosts : sequence of str, optional
+        Interfaces to add, each `NAME=ADDRESS,sg-...[,subnet-...]`.
+
+    Returns
+    -------
+    Network
+        Whole: what could not be taken over is in its `warnings`.
+
+    Raises
+    ------
+    InputError
+        Something cannot be used: one line with the file, the place in it, what was expected.
+
+    """
+    draft = Draft()
+    answers = describe.Answers()
+    for each in (path, *also):
+        for file, name in _files(Path(each)):
+            text = decode(_content(file), source=name)
+            value = _recognise(text, source=name)
+            if value is None:
+                _read_template(
+                    text,
+                    draft,
+                    source=name,
+                    parameters=parameters or {},
+                    imports=imports or {},
+                    addresses=addresses or {},
+                )
+            else:
+                answers.add(value, source=name, name=file.name)
+    describe.read(answers, draft)
+    for host in hosts:
+        add_host(draft, host)
+    return draft.network()
+
+
+def _read_template(
+    text: str,
+    draft: Draft,
+    *,
+    source: str,
+    parameters: Mapping[str, str],
+    imports: Mapping[str, str],
+    addresses: Mapping[str, str],
+) -> None:
+    """Add what a template describes; the dispatch to `cloudformation`."""
+    # PyYAML costs more than the rest of a start; only templates need it.
+    try:
+        cloudformation = import_module("secgroup.sources.cloudformation")
+    except ModuleNotFoundError:
+        raise InputError("templates are not read yet", source=source) from None
+    network = cloudformation.read(
+        text, source=source, parameters=parameters, imports=imports, addresses=addresses
+    )
+    draft.take(network, source=source)
+
+
+def _files(path: Path) -> list[tuple[Path, str]]:
+    """Return the files of a path, with the name that errors call each."""
+    if not path.is_dir():
+        return [(path, str(path))]
+    try:
+        every = sorted(each for each in path.iterdir() if not each.name.startswith("."))
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", source=str(path)) from None
+    files = [each for each in every if each.suffix == ".json" and each.is_file()]
+    if not files:
+        if any(each.suffix == ".tf" for each in every):
+            raise _terraform("configuration", str(path))
+        raise InputError(
+            "a folder without a file *.json (expected the output of aws ec2 describe-*)",
+            source=str(path),
+        )
+    return [(each, str(each)) for each in files]
+
+
+def _content(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", source=str(path)) from None
+    except ValueError:
+        raise InputError("is not the name of a file", source=ascii(str(path))) from None
+    if len(content) > MAX_BYTES:
+        raise InputError(f"larger than {MAX_BYTES} bytes ({_EXPECTED})", source=str(path))
+    return content
+
+
+def _terraform(what: str, source: str) -> InputError:
+    return InputError(f"a Terraform {what}, which is not read yet ({_EXPECTED})", source=source)
+
+
+def _recognise(text: str, *, source: str) -> dict[str, Any] | None:
+    """Return the JSON object of describe output; None for a template.
+
+    Raises
+    ------
+    InputError
+        It is neither.
+
+    """
+    if text.lstrip().startswith(("{", "[")):
+        if _TEMPLATE.search(text) and not text.lstrip().startswith(('{"', "{\n")):
+            return None
+        return _recognise_json(parse_json(text, source=source), source=source)
+    if _TEMPLATE.search(text):
+        return None
+    if _TERRAFORM.search(text):
+        raise _terraform("configuration", source)
+    found = "an empty file" if not text.strip() else "neither JSON nor a template"
+    raise InputError(f"{found} ({_EXPECTED})", source=source)
+
+
+def _recognise_json(value: Any, *, source: str) -> dict[str, Any] | None:
+    if not isinstance(value, dict):
+        raise InputError(
+            f"a JSON {'list' if isinstance(value, list) else 'value'} without a key "
+            f"({_EXPECTED}, an object with a key such as SecurityGroups)",
+            source=source,
+        )
+    if "Resources" in value or "AWSTemplateFormatVersion" in value:
+        return None
+    if "planned_values" in value or "resource_changes" in value:
+        raise _terraform("plan", source)
+    if "terraform_version" in value or ("format_version" in value and "values" in value):
+        raise _terraform("state", source)
+    if isinstance(value.get("resource"), dict) or isinstance(value.get("terraform"), dict):
+        raise _terraform("configuration", source)
+    if describe.is_describe(value):
+        return value
+    keys = ", ".join(ascii(key) for key in list(value)[:3]) or "none"
+    raise InputError(f"a JSON object with the keys {keys} ({_EXPECTED})", source=source)
