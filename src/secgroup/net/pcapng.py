@@ -33,6 +33,9 @@ _ORDERS: Final = {
 _SECTION_SIZE: Final = 28
 _MAX_BLOCK: Final = 64 * 1024 * 1024
 
+#: What 64 bits with a sign can hold.
+_MAX_TIME_NS: Final = 2**63 - 1
+
 _COMMENT: Final = 1
 _PACKET_FLAGS: Final = 2
 _INTERFACE_NAME: Final = 2
@@ -226,10 +229,13 @@ class _Reader:
                     direction = _DIRECTIONS.get(self._section.length.unpack(value)[0] & 3)
                 elif code == _COMMENT:
                     comments = (*comments, value.decode("utf-8", "replace"))
-        self._time_ns = clock.time_ns(stamp)
+        time_ns = clock.time_ns(stamp)
+        if not 0 <= time_ns <= _MAX_TIME_NS:
+            self._damaged("a time stamp outside of the years 1970 to 2262", block.offset)
+        self._time_ns = time_ns
         return Record(
             interface=interface,
-            time_ns=self._time_ns,
+            time_ns=time_ns,
             original_length=original,
             captured=block.body[20 : 20 + captured],
             direction=direction,
@@ -301,12 +307,11 @@ class PcapngWriter:
         options = [(_COMMENT, comment.encode()) for comment in record.comments]
         if record.direction is not None:
             options.append((_PACKET_FLAGS, pack("<I", 2 if record.direction else 1)))
-        stamp = min(max(record.time_ns, 0), 0xFFFF_FFFF_FFFF_FFFF)
         body = pack(
             "<IIIII",
             record.interface.index,
-            stamp >> 32,
-            stamp & 0xFFFF_FFFF,
+            record.time_ns >> 32,
+            record.time_ns & 0xFFFF_FFFF,
             len(record.captured),
             record.original_length,
         )

@@ -12,6 +12,8 @@ from secgroup.errors import CaptureError
 
 _CHUNK: Final = 65_536
 _GZIP: Final = b"\x1f\x8b"
+#: zlib's largest window, in a gzip wrapper.
+_GZIP_WINDOW: Final = 31
 
 
 class ByteStream:
@@ -114,25 +116,37 @@ class ByteStream:
     def _decompress(self, first: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:
         """Decompress one gzip member after the other, a chunk at a time."""
         compressed = first
-        while True:
-            member = zlib.decompressobj(wbits=31)
+        while compressed:
+            member = zlib.decompressobj(wbits=_GZIP_WINDOW)
             while not member.eof:
                 if not compressed:
                     compressed = next(chunks, b"")
-                    if not compressed:
-                        self._damage = self._damage or "the gzip stream is cut"
-                        return
+                if not compressed:
+                    yield member.flush()
+                    self._damage = self._damage or "the gzip stream is cut"
+                    return
+                before = member.copy()
                 try:
                     plain = member.decompress(compressed, _CHUNK)
                 except zlib.error:
+                    yield from _decompress_by_bytes(before, compressed)
                     self._damage = "the gzip stream is corrupt"
                     return
                 compressed = member.unconsumed_tail
-                if plain:
-                    yield plain
+                yield plain
+            # Zeros may pad a member.
             compressed = member.unused_data.lstrip(b"\0")
-            while not compressed:
-                chunk = next(chunks, None)
-                if chunk is None:
-                    return
+            while not compressed and (chunk := next(chunks, None)) is not None:
                 compressed = chunk.lstrip(b"\0")
+
+
+def _decompress_by_bytes(member: "zlib._Decompress", compressed: bytes) -> Iterator[bytes]:
+    """Yield what comes before the first byte that makes no sense: a call that fails loses it."""
+    for byte in compressed:
+        rest = bytes((byte,))
+        while rest:
+            try:
+                yield member.decompress(rest, _CHUNK)
+            except zlib.error:
+                return
+            rest = member.unconsumed_tail
