@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 from functools import cache
+from pathlib import Path
 
 import pytest
 
@@ -21,6 +22,7 @@ def _has_netns() -> bool:
 CAPABILITIES = {
     "root": lambda: os.geteuid() == 0,
     "netns": _has_netns,
+    "tun": lambda: os.geteuid() == 0 and Path("/dev/net/tun").exists(),
     "nft": lambda: shutil.which("nft") is not None,
     "tshark": lambda: shutil.which("tshark") is not None,
 }
