@@ -33,7 +33,7 @@ def parse_grid(
     Raises
     ------
     ValueError
-        A row or a column is missing, doubled, too long, or not known.
+        A row or a column is missing, doubled, too long or not known, or a cell is no state.
 
     """
     known: dict[str, State | None] = {"--": None, **states}
@@ -42,6 +42,8 @@ def parse_grid(
         raise ValueError(f"the columns are {header}, not {sorted(known)}")
     if sorted(row[0] for row in rows) != sorted(event.name for event in events):
         raise ValueError(f"the rows are {[row[0] for row in rows]}, not {list(events)}")
+    if strange := {cell for _, *row in rows for cell in row} - set(known):
+        raise ValueError(f"{sorted(strange)} are no states of {sorted(known)}")
     cells = {
         (events[name], known[before]): known[after]
         for name, *row in rows

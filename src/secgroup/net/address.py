@@ -14,11 +14,20 @@ Prefix: TypeAlias = IPv4Network | IPv6Network
 
 ALL_IPV4: Final = IPv4Network("0.0.0.0/0")
 ALL_IPV6: Final = IPv6Network("::/0")
+LINK_LOCAL_IPV6: Final = IPv6Network("fe80::/10")
+#: RFC 5771, RFC 4291. Not `Address.is_multicast`, whose answer for IPv4-mapped addresses depends
+#: on the version of Python.
+MULTICAST: Final = (IPv4Network("224.0.0.0/4"), IPv6Network("ff00::/8"))
 
 
 def everything(family: int) -> Prefix:
     """Return 0.0.0.0/0 for family 4 and ::/0 for family 6."""
     return ALL_IPV4 if family == 4 else ALL_IPV6
+
+
+def is_multicast(address: Address) -> bool:
+    """Tell whether `address` is a multicast group."""
+    return any(address in block for block in MULTICAST)
 
 
 @lru_cache(maxsize=65536)

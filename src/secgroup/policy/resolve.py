@@ -48,7 +48,9 @@ class Policy:
         subnet = self.network.subnets[interface.subnet_id]
         vpc = self.network.vpcs[interface.vpc_id]
         acl = self.network.acls[subnet.network_acl_id]
-        pairs = [self._of_group(vpc.vpc_id, group_id) for group_id in interface.group_ids]
+        pairs = [
+            self._of_group(vpc.vpc_id, group_id) for group_id in dict.fromkeys(interface.group_ids)
+        ]
         return InterfacePolicy(
             network=self.network,
             interface=interface,

@@ -23,6 +23,7 @@ from secgroup.conntrack.fragment import fragment_key
 from secgroup.conntrack.state import State
 from secgroup.conntrack.timeout import Timeouts
 from secgroup.decision import Decision, Reason, Verdict
+from secgroup.net.address import LINK_LOCAL_IPV6, is_multicast
 from secgroup.net.direction import Direction
 from secgroup.net.packet import Datagram, Malformed, Packet
 from secgroup.net.protocol import ICMPV6, TCP, UDP
@@ -52,7 +53,8 @@ def decide(
     policy : InterfacePolicy
         What the network means for the interface.
     memory : Memory
-        Of all interfaces together; changed in place, and only by a packet that passes.
+        Of all interfaces together; changed in place. A packet that is refused moves the clock
+        and, if it is a first fragment, leaves its answer for the later ones; nothing else.
     direction : Direction
         The interface's: EGRESS is away from it.
     time_ms : int
@@ -106,7 +108,7 @@ def _decide(
         return Decision(verdict=Verdict.ACCEPT, reason=Reason.EXEMPT, logged=False)
 
     # 3
-    if packet.destination.is_multicast or packet.destination in (
+    if is_multicast(packet.destination) or packet.destination in (
         LIMITED_BROADCAST,
         policy.broadcast,
     ):
@@ -144,7 +146,7 @@ def _decide(
     # 8 to 12
     passed = _pass_groups(policy, memory, packet, direction, now_ms, switches)
     answer = passed.answer
-    if acl is not None:
+    if acl is not None and (answer.accepted or direction is Direction.INGRESS):
         answer = replace(
             answer, network_acl_id=policy.acl.network_acl_id, acl_rule_number=acl.rule_number
         )
@@ -375,10 +377,10 @@ def _is_dhcp(policy: InterfacePolicy, packet: Packet, direction: Direction) -> b
         if packet.family == 4:
             to_server = server == LIMITED_BROADCAST or server in policy.routers
             return ports == (68, 67) and to_server
-        return ports == (546, 547) and (server == ALL_DHCP_SERVERS or server.is_link_local)
+        return ports == (546, 547) and (server == ALL_DHCP_SERVERS or server in LINK_LOCAL_IPV6)
     if packet.family == 4:
         return ports == (67, 68) and packet.source in policy.routers
-    return ports == (547, 546) and packet.source.is_link_local
+    return ports == (547, 546) and packet.source in LINK_LOCAL_IPV6
 
 
 def _accept(reason: Reason, before: State | None = None, after: State | None = None) -> Decision:
