@@ -153,5 +153,5 @@ def lines_of(aggregator: Aggregator, passings: Iterable[Passing]) -> list[str]:
     return [line_of(record) for record in records_of(aggregator, passings)]
 
 
-def named(format: Format, record: Record) -> dict[str, object]:
-    return dict(zip(format.names, record, strict=True))
+def named(chosen: Format, record: Record) -> dict[str, object]:
+    return dict(zip(chosen.names, record, strict=True))

@@ -127,16 +127,18 @@ def test_two_connections_over_two_windows_are_the_published_flags():
     opened, closed = (1566848875, 1566848933), (1566848933, 1566849113)
     a_in, a_out = (far, 43416, near, 5001), (near, 5001, far, 43416)
     b_in, b_out = (far, 43418, near, 5001), (near, 5001, far, 43418)
-    # fmt: off
     passings = [
         *stream(eni, IN, a_in, packets=8, octets=568, seconds=opened, flags=[SYN]),
-        *stream(eni, OUT, a_out, packets=7, octets=376, seconds=opened, flags=[SYN | ACK], late_ms=1),
+        *stream(eni, OUT, a_out, packets=7, octets=376, seconds=opened, flags=[SYN | ACK],
+                late_ms=1),
         *stream(eni, IN, b_in, packets=70, octets=100701, seconds=opened, flags=[SYN], late_ms=2),
-        *stream(eni, OUT, b_out, packets=12, octets=632, seconds=opened, flags=[SYN | ACK], late_ms=3),
-        *stream(eni, OUT, b_out, packets=1219, octets=63388, seconds=closed, flags=[FIN | ACK], late_ms=500),
-        *stream(eni, IN, b_in, packets=15774, octets=23294588, seconds=closed, flags=[FIN | ACK], late_ms=501),
-    ]
-    # fmt: on
+        *stream(eni, OUT, b_out, packets=12, octets=632, seconds=opened, flags=[SYN | ACK],
+                late_ms=3),
+        *stream(eni, OUT, b_out, packets=1219, octets=63388, seconds=closed, flags=[FIN | ACK],
+                late_ms=500),
+        *stream(eni, IN, b_in, packets=15774, octets=23294588, seconds=closed, flags=[FIN | ACK],
+                late_ms=501),
+    ]  # fmt: skip
     aggregator = Aggregator(
         a_network(eni), a_format(published.FLAGS_FORMAT), window_start_ms=1566848933_500
     )

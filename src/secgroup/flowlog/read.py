@@ -63,11 +63,11 @@ def read_flow_log(path: Path, format: Format | None = None) -> FlowLog:  # noqa:
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror}", source=str(path)) from error
     if magic == b"PAR1":
-        return _read_parquet(stream, str(path))
-    packed: IO[bytes] | gzip.GzipFile = stream
-    if magic[:2] == b"\x1f\x8b":
-        packed = gzip.GzipFile(fileobj=stream)
-    return read_lines(_lines(packed, str(path)), format, source=str(path))
+        stream.close()
+        return _read_parquet(str(path))
+    return read_lines(
+        _lines(stream, str(path), is_gzip=magic[:2] == b"\x1f\x8b"), format, source=str(path)
+    )
 
 
 def read_lines(
@@ -102,11 +102,12 @@ def _chain(first: str, rest: Iterator[str]) -> Iterator[str]:
     yield from rest
 
 
-def _lines(stream: IO[bytes] | gzip.GzipFile, source: str) -> Iterator[str]:
+def _lines(stream: IO[bytes], source: str, *, is_gzip: bool) -> Iterator[str]:
     number = 0
+    text = gzip.GzipFile(fileobj=stream) if is_gzip else stream
     try:
-        with stream:
-            while line := stream.readline(MAX_LINE):
+        with stream, text:
+            while line := text.readline(MAX_LINE):
                 number += 1
                 if len(line) == MAX_LINE:
                     raise InputError(
@@ -163,15 +164,14 @@ def _parser(field: Field) -> Callable[[str], Value]:
     return number
 
 
-def _read_parquet(stream: IO[bytes], source: str) -> FlowLog:
+def _read_parquet(source: str) -> FlowLog:
     import pyarrow
     import pyarrow.parquet
 
     try:
-        file = pyarrow.parquet.ParquetFile(stream)
+        file = pyarrow.parquet.ParquetFile(source)
         schema = file.schema_arrow
     except (pyarrow.ArrowException, OSError) as error:
-        stream.close()
         raise InputError(f"not a Parquet file: {_one_line(error)}", source=source) from error
     fields: list[Field] = []
     for column in schema:
@@ -192,20 +192,17 @@ def _read_parquet(stream: IO[bytes], source: str) -> FlowLog:
                 path=f"column {column.name}",
             )
         fields.append(field)
-    return FlowLog(
-        format=Format(fields=tuple(fields)), records=_parquet_records(file, stream, source)
-    )
+    return FlowLog(format=Format(fields=tuple(fields)), records=_parquet_records(file, source))
 
 
-def _parquet_records(file: Any, stream: IO[bytes], source: str) -> Iterator[Record]:
+def _parquet_records(file: Any, source: str) -> Iterator[Record]:
     import pyarrow
 
-    with stream:
-        try:
-            for batch in file.iter_batches():
-                yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
-        except (pyarrow.ArrowException, OSError) as error:
-            raise InputError(f"cannot be read on: {_one_line(error)}", source=source) from error
+    try:
+        for batch in file.iter_batches():
+            yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
+    except (pyarrow.ArrowException, OSError) as error:
+        raise InputError(f"cannot be read on: {_one_line(error)}", source=source) from error
 
 
 def _one_line(error: BaseException) -> str:

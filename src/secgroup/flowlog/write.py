@@ -49,8 +49,11 @@ def flow_log_writer(path: Path, format: Format, *, header: bool = True) -> Itera
     with replacing(path) as stream:
         if path.suffix == ".parquet":
             parquet = _ParquetWriter(stream, format)
-            yield parquet
-            parquet.finish()
+            try:
+                yield parquet
+                parquet.finish()
+            finally:
+                parquet.abandon()
         elif path.suffix == ".gz":
             # Without name and time, equal records make equal files.
             with gzip.GzipFile(filename="", mode="wb", fileobj=stream, mtime=0) as packed:
@@ -166,6 +169,13 @@ class _ParquetWriter:
         if self._rows:
             self._write_group(self._rows)
         self._file.close()
+
+    def abandon(self) -> None:
+        """Let go of the file; after `finish` there is nothing to let go of."""
+        with suppress(Exception):
+            self._file.close()
+        # Else it would close itself when collected, and complain where nobody listens.
+        self._file.is_open = False
 
     def _write_group(self, rows: list[Record]) -> None:
         import pyarrow
