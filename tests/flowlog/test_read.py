@@ -97,6 +97,22 @@ def test_damaged_parquet_is_refused(tmp_path):
         read_flow_log(path)
 
 
+def test_parquet_with_no_column_or_text_that_is_none_is_refused(tmp_path):
+    path = tmp_path / "flow.parquet"
+    pyarrow.parquet.write_table(pyarrow.table({}), path)
+    with pytest.raises(InputError, match=r"flow\.parquet: .*at least one field"):
+        read_flow_log(path)
+    octets = pyarrow.array([b"\xff"], "binary").view("string")
+    pyarrow.parquet.write_table(pyarrow.table({"srcaddr": octets}), path)
+    with pytest.raises(InputError, match=r"flow\.parquet: cannot be read on"):
+        list(read_flow_log(path).records)
+
+
+def test_line_of_names_with_one_twice_is_refused():
+    with pytest.raises(InputError, match="x: line 1: the flow-log field srcport stands twice"):
+        read_lines(iter(["srcport srcport"]), source="x")
+
+
 @pytest.mark.parametrize(
     ("columns", "said"),
     [

@@ -6,7 +6,7 @@ them, in the file's format.
 
 import gzip
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final
@@ -89,12 +89,19 @@ def read_lines(
     first = next(lines, "")
     words = first.split()
     if words and all(word in FIELD_OF for word in words):
-        format = format_of(words)  # noqa: A001
+        format = _format(words, source, path="line 1")  # noqa: A001
         rest, number = lines, 2
     else:
         format = DEFAULT_FORMAT if format is None else format  # noqa: A001
         rest, number = _chain(first, lines), 1
     return FlowLog(format=format, records=_records(rest, format, number, source))
+
+
+def _format(names: Iterable[str], source: str | None, path: str | None = None) -> Format:
+    try:
+        return format_of(names)
+    except InputError as error:
+        raise InputError(error.problem, source=source, path=path) from None
 
 
 def _chain(first: str, rest: Iterator[str]) -> Iterator[str]:
@@ -173,7 +180,7 @@ def _read_parquet(source: str) -> FlowLog:
         schema = file.schema_arrow
     except (pyarrow.ArrowException, OSError) as error:
         raise InputError(f"not a Parquet file: {_one_line(error)}", source=source) from error
-    fields: list[Field] = []
+    names: list[str] = []
     for column in schema:
         field = _COLUMNS.get(column.name)
         if field is None:
@@ -191,8 +198,8 @@ def _read_parquet(source: str) -> FlowLog:
                 source=source,
                 path=f"column {column.name}",
             )
-        fields.append(field)
-    return FlowLog(format=Format(fields=tuple(fields)), records=_parquet_records(file, source))
+        names.append(field.name)
+    return FlowLog(format=_format(names, source), records=_parquet_records(file, source))
 
 
 def _parquet_records(file: Any, source: str) -> Iterator[Record]:
@@ -201,7 +208,7 @@ def _parquet_records(file: Any, source: str) -> Iterator[Record]:
     try:
         for batch in file.iter_batches():
             yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
-    except (pyarrow.ArrowException, OSError) as error:
+    except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
         raise InputError(f"cannot be read on: {_one_line(error)}", source=source) from error
 
 
