@@ -1,11 +1,14 @@
 """Laws of flow logs, on any packets at any interfaces in any order."""
 
+import io
 from collections import Counter
+from datetime import UTC, datetime
 from ipaddress import IPv4Address, IPv6Address, ip_network
+from pathlib import Path
 
 import pyarrow.parquet
 import pytest
-from flowlogs_reader import FlowRecord
+from flowlogs_reader import FlowRecord, S3FlowLogsReader
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,6 +21,9 @@ from secgroup.net.direction import Direction
 from secgroup.net.packet import Fragment, Icmp, Malformed, Packet, Tcp
 from secgroup.net.protocol import ICMP, TCP, UDP, TcpFlag
 from tests.flowlog.scenes import Passing, a_network, an_interface, named
+
+#: flowlogs-reader uses what Python 3.12 deprecates.
+pytestmark = pytest.mark.filterwarnings("ignore:.*utcfromtimestamp:DeprecationWarning")
 
 INTERFACES = (
     an_interface("eni-1", "10.0.0.5", "10.0.0.6", "2001:db8::5", instance_id="i-1"),
@@ -168,16 +174,53 @@ def test_closing_later_or_feeding_a_prefix_changes_no_finished_record(passings, 
     assert records(passings, DEFAULT_FORMAT, interval_s=60)[: len(finished)] == finished
 
 
+def as_they_see_it(record, layout):
+    """What flowlogs-reader should make of a record."""
+    return {
+        field.column: datetime.fromtimestamp(value, UTC).replace(tzinfo=None)
+        if field.column in ("start", "end")
+        else value
+        for field, value in zip(layout.fields, record, strict=True)
+        if value is not None
+    }
+
+
 @given(traffic())
 @settings(max_examples=50)
+@pytest.mark.semantics("flowlog-22")
 def test_every_line_that_we_write_is_read_by_flowlogs_reader(passings):
     layout = Format(fields=tuple(KNOWN_TO_FLOWLOGS_READER))
     columns = [field.column for field in layout.fields]
     for record in records(passings, layout, interval_s=60):
         theirs = FlowRecord.from_cwl_event({"message": line_of(record)}, columns)
-        for column, value in zip(columns, record, strict=True):
-            if column not in ("start", "end"):
-                assert getattr(theirs, column) == value, column
+        assert theirs.to_dict() == as_they_see_it(record, layout)
+
+
+class Bucket:
+    """As much of S3 as flowlogs-reader asks for: the objects are files."""
+
+    def get_object(self, Bucket, Key):  # noqa: N803
+        octets = Path(Bucket, Key).read_bytes()
+        return {"Body": io.BytesIO(octets), "ContentLength": len(octets)}
+
+
+@given(traffic(), formats)
+@settings(max_examples=30)
+@pytest.mark.semantics("flowlog-22")
+def test_every_file_that_we_deliver_is_read_by_flowlogs_reader(tmp_path_factory, passings, layout):
+    found = records(passings, layout, interval_s=60)
+    folder = tmp_path_factory.getbasetemp()
+    theirs = S3FlowLogsReader(str(folder), boto_client=Bucket())
+    theirs.bucket = str(folder)
+    for name in ("theirs.log.gz", "theirs.parquet"):
+        with flow_log_writer(folder / name, layout) as log:
+            log.write(found)
+        rows = list(theirs._read_file(name))
+        expected = [as_they_see_it(record, layout) for record in found]
+        assert [FlowRecord(row).to_dict() for row in rows] == [
+            {column: value for column, value in each.items() if column in FlowRecord.__slots__}
+            for each in expected
+        ]
 
 
 @given(traffic(), formats)

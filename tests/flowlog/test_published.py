@@ -33,6 +33,9 @@ from tests.flowlog.scenes import (
     tcp,
 )
 
+#: flowlogs-reader uses what Python 3.12 deprecates.
+pytestmark = pytest.mark.filterwarnings("ignore:.*utcfromtimestamp:DeprecationWarning")
+
 
 def a_format(names: str):
     return format_of(names.split())

@@ -154,7 +154,10 @@ class _ParquetWriter:
         self._schema = pyarrow.schema(
             [(field.column, types[field.type]) for field in format.fields]
         )
-        self._file: Any = pyarrow.parquet.ParquetWriter(stream, self._schema, compression="gzip")
+        # Version 1.0 and gzip, as AWS writes it: old readers know no other dictionary encoding.
+        self._file: Any = pyarrow.parquet.ParquetWriter(
+            stream, self._schema, version="1.0", compression="gzip"
+        )
         self._rows: list[Record] = []
 
     def write(self, records: Iterable[Record]) -> None:
