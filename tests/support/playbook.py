@@ -1,0 +1,132 @@
+"""Conversations as playbooks: what is sent, and what must be answered.
+
+    assert Playbook(network, "web") >> inward(syn) << Reason.NEW >> after(350) >> ...
+
+A mismatch prints the transcript that was expected beside the one that happened; a playbook that
+no test has asserted fails that test.
+"""
+
+from dataclasses import dataclass
+
+from secgroup.decision import Reason
+from secgroup.lessons.story import Change, Line, Send, Step, Story, Wait, tell
+from secgroup.model.network import Network
+from secgroup.net.direction import Direction
+from secgroup.net.packet import Datagram, Packet
+from secgroup.net.ports import Traffic
+from secgroup.net.protocol import protocol_name
+from secgroup.reference.memory import AS_DOCUMENTED, Switches
+
+_open: list["Playbook"] = []
+
+
+def forgotten() -> int:
+    """Return how many playbooks were made and not asserted since the last time."""
+    count = len(_open)
+    _open.clear()
+    return count
+
+
+@dataclass(frozen=True)
+class Sent:
+    direction: Direction
+    packet: Datagram
+    interface_id: str | None = None
+
+
+def inward(packet: Datagram, at: str | None = None) -> Sent:
+    """The packet comes to the interface."""
+    return Sent(Direction.INGRESS, packet, at)
+
+
+def outward(packet: Datagram, at: str | None = None) -> Sent:
+    """The packet leaves by the interface."""
+    return Sent(Direction.EGRESS, packet, at)
+
+
+def after(seconds: float) -> Wait:
+    """Nothing happens for so long."""
+    return Wait(ms=round(seconds * 1000))
+
+
+class Playbook:
+    def __init__(
+        self, network: Network, at: str, *, switches: Switches = AS_DOCUMENTED, start_ms: int = 0
+    ) -> None:
+        self.network, self.at, self.switches, self.start_ms = network, at, switches, start_ms
+        self.steps: list[Step] = []
+        self._sent: Sent | None = None
+        self.transcript = ""
+        _open.append(self)
+
+    def __rshift__(self, what: Sent | Wait | Network) -> "Playbook":
+        assert self._sent is None, "a packet needs its answer (<<) before the next event"
+        if isinstance(what, Sent):
+            self._sent = what
+        else:
+            self.steps.append(Change(network=what) if isinstance(what, Network) else what)
+        return self
+
+    def __lshift__(self, reason: Reason) -> "Playbook":
+        assert self._sent is not None, "an answer (<<) needs a packet (>>) before it"
+        self.steps.append(
+            Send(
+                interface_id=self._sent.interface_id or self.at,
+                direction=self._sent.direction,
+                packet=self._sent.packet,
+                expected=reason,
+            )
+        )
+        self._sent = None
+        return self
+
+    def lines(self) -> tuple[Line, ...]:
+        """Run it; asserted or not."""
+        assert self._sent is None, "the last packet has no answer (<<)"
+        if self in _open:
+            _open.remove(self)
+        story = Story(
+            name="playbook", network=self.network, steps=tuple(self.steps), switches=self.switches
+        )
+        return tell(story, start_ms=self.start_ms)
+
+    def __bool__(self) -> bool:
+        lines = self.lines()
+        self.transcript = "\n".join(map(written, lines))
+        return all(line.as_expected for line in lines)
+
+    def __repr__(self) -> str:
+        return f"\n{self.transcript}\n"
+
+
+def written(line: Line) -> str:
+    """One step of a transcript: what was sent, what was expected, what was answered."""
+    time = f"{line.time_ms / 1000:>12.3f}"
+    if isinstance(line.step, Wait):
+        return f"  {time}  after {line.step.ms} ms"
+    if isinstance(line.step, Change):
+        return f"  {time}  the network changes"
+    assert line.decision is not None
+    answer = f"{line.step.expected.name:<20}"
+    mark = " " if line.as_expected else "✗"
+    return (
+        f"{mark} {time}  {line.step.direction!s:<7} {described(line.step.packet):<64} "
+        f"expected {answer} got {line.decision.reason.name}"
+    )
+
+
+def described(packet: Datagram) -> str:
+    """A packet in one line."""
+    if not isinstance(packet, Packet):
+        return f"malformed: {packet.problem}"
+    ports = ("", "")
+    if packet.source_port is not None:
+        ports = (f":{packet.source_port}", f":{packet.destination_port}")
+    what = protocol_name(packet.protocol)
+    if packet.tcp is not None:
+        what = " ".join(flag.name or "" for flag in packet.tcp.flags) or "no flags"
+    elif packet.icmp is not None:
+        what = str(Traffic(protocol=packet.protocol, icmp_type=packet.icmp_type))
+    if packet.fragment is not None:
+        what += f" fragment at {packet.fragment.offset}"
+    return f"{packet.source}{ports[0]} > {packet.destination}{ports[1]} {what}"
