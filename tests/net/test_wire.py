@@ -178,6 +178,12 @@ def test_malformed_keeps_what_stands_before_the_damage() -> None:
     assert malformed(ipv6(60, extension(6) + tcp()[:19])).protocol == 6
 
 
+@pytest.mark.parametrize("number", [0, 43, 60, 135])
+def test_extension_headers_are_stepped_over(number: int) -> None:
+    parsed = packet(ipv6(number, extension(6, 24) + tcp()))
+    assert (parsed.protocol, parsed.destination_port) == (6, 443)
+
+
 @pytest.mark.parametrize("protocol", [4, 41, 47, 50, 51, 59, 132])
 def test_ah_esp_and_no_next_header_are_protocols(protocol: int) -> None:
     parsed = packet(ipv6(0, extension(protocol) + extension(6) + tcp()))
