@@ -5,7 +5,6 @@ Owns which kind of file it is and who reads it. Read first: `describe`, `cloudfo
 
 import re
 from collections.abc import Mapping, Sequence
-from importlib import import_module
 from os import PathLike
 from pathlib import Path
 from typing import Any, Final
@@ -23,8 +22,8 @@ MAX_BYTES: Final = 1 << 30
 _EXPECTED: Final = "expected a CloudFormation template or the output of aws ec2 describe-*"
 _TEMPLATE: Final = re.compile(r"^(['\"]?)(Resources|AWSTemplateFormatVersion)\1\s*:", re.MULTILINE)
 _TERRAFORM: Final = re.compile(
-    r"^\s*(?:(?:resource|data)\s+\"[^\"]*\"\s+\"[^\"]*\"|(?:provider|module|variable|output)\s+"
-    r"\"[^\"]*\"|terraform|locals)\s*\{",
+    r"^[ \t]*(?:(?:resource|data)[ \t]+\"[^\"\n]*\"[ \t]+\"[^\"\n]*\""
+    r"|(?:provider|module|variable|output)[ \t]+\"[^\"\n]*\"|terraform|locals)[ \t]*\{",
     re.MULTILINE,
 )
 
@@ -69,22 +68,26 @@ def load(
     """
     draft = Draft()
     answers = describe.Answers()
+    templates: list[tuple[str, str]] = []
     for each in (path, *also):
         for file, name in _files(Path(each)):
             text = decode(_content(file), source=name)
             value = _recognise(text, source=name)
             if value is None:
-                _read_template(
-                    text,
-                    draft,
-                    source=name,
-                    parameters=parameters or {},
-                    imports=imports or {},
-                    addresses=addresses or {},
-                )
+                templates.append((text, name))
             else:
                 answers.add(value, source=name, name=file.name)
     describe.read(answers, draft)
+    # A template may name what the describe output has; it is read when that is there.
+    for text, name in templates:
+        _read_template(
+            text,
+            draft,
+            source=name,
+            parameters=parameters or {},
+            imports=imports or {},
+            addresses=addresses or {},
+        )
     for host in hosts:
         add_host(draft, host)
     return draft.network()
@@ -101,14 +104,11 @@ def _read_template(
 ) -> None:
     """Add what a template describes; the dispatch to `cloudformation`."""
     # PyYAML costs more than the rest of a start; only templates need it.
-    try:
-        cloudformation = import_module("secgroup.sources.cloudformation")
-    except ModuleNotFoundError:
-        raise InputError("templates are not read yet", source=source) from None
-    network = cloudformation.read(
-        text, source=source, parameters=parameters, imports=imports, addresses=addresses
+    from secgroup.sources import cloudformation
+
+    cloudformation.read(
+        text, draft, source=source, parameters=parameters, imports=imports, addresses=addresses
     )
-    draft.take(network, source=source)
 
 
 def _files(path: Path) -> list[tuple[Path, str]]:
@@ -157,9 +157,14 @@ def _recognise(text: str, *, source: str) -> dict[str, Any] | None:
 
     """
     if text.lstrip().startswith(("{", "[")):
-        if _TEMPLATE.search(text) and not text.lstrip().startswith(('{"', "{\n")):
-            return None
-        return _recognise_json(parse_json(text, source=source), source=source)
+        try:
+            value = parse_json(text, source=source)
+        except InputError:
+            # A template may be in YAML's braces; its reader knows better what is wrong with it.
+            if "Resources" in text:
+                return None
+            raise
+        return _recognise_json(value, source=source)
     if _TEMPLATE.search(text):
         return None
     if _TERRAFORM.search(text):

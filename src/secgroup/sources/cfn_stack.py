@@ -1,0 +1,480 @@
+"""A template's resources: which there are, their properties, and what they answer.
+
+Owns conditions on resources, the reading of properties as the kind of value that is expected,
+the names of what is not modelled, and `Ref` and `Fn::GetAtt` of a resource. What the nouns
+look like is in the modules beside it, one for each family.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
+from ipaddress import IPv4Network, IPv6Network
+from typing import Final, TypeVar, cast
+
+from secgroup.errors import InputError
+from secgroup.net.address import Address, Prefix, parse_address, parse_prefix
+from secgroup.sources.cfn_properties import ATTRIBUTES, EC2, PROPERTIES, Use
+from secgroup.sources.draft import Draft, listed
+from secgroup.sources.intrinsics import Evaluated, Scope, mentions, text_of
+from secgroup.sources.parameters import Unknown
+from secgroup.sources.template import Value
+
+T = TypeVar("T")
+
+#: The attributes that are the resource's own id, where there is another one than `Id`.
+_OWN_ID: Final = {
+    "VPC": ("VpcId",),
+    "Subnet": ("SubnetId",),
+    "SecurityGroup": ("GroupId", "Id"),
+    "Instance": ("InstanceId",),
+    "PrefixList": ("PrefixListId",),
+    "RouteTable": ("RouteTableId",),
+    "InternetGateway": ("InternetGatewayId",),
+    "NatGateway": ("NatGatewayId",),
+}
+_TRANSFORM: Final = "Fn::Transform"
+_FOR_EACH: Final = "Fn::ForEach::"
+
+
+class Item:
+    """A mapping of properties: a resource's own, or one inside of them.
+
+    Parameters
+    ----------
+    path : str
+        Where the mapping stands in the template.
+    place : str
+        What its property names begin with in the table of its type, such as
+        `SecurityGroupIngress[].`.
+
+    """
+
+    __slots__ = ("_mapping", "_place", "_stack", "kind", "path")
+
+    def __init__(
+        self,
+        stack: Stack,
+        kind: str,
+        mapping: Mapping[str, Evaluated] | Mapping[str, Value],
+        path: str,
+        place: str,
+    ) -> None:
+        self._stack = stack
+        self._mapping = mapping
+        self._place = place
+        self.kind = kind
+        self.path = path
+        table = PROPERTIES.get(kind, {})
+        for name in mapping:
+            if table.get(place + name, Use.NOT_MODELLED) is Use.NOT_MODELLED:
+                stack.not_modelled.setdefault((kind, place + name), []).append(f"{path}.{name}")
+
+    def error(self, problem: str, name: str | None = None) -> InputError:
+        """Return the error about this mapping, or about a property of it."""
+        path = self.path if name is None else f"{self.path}.{name}"
+        return InputError(problem, source=self._stack.source, path=path)
+
+    def get(self, name: str) -> Evaluated:
+        """Return the evaluated property, None when it is not there."""
+        value = self._mapping.get(name)
+        if self._place:
+            return cast("Evaluated", value)
+        return self._stack.scope.evaluate(cast("Value", value), f"{self.path}.{name}")
+
+    def text(self, name: str) -> str | Unknown | None:
+        """Return a text; a number and a truth value are texts too."""
+        value = self.get(name)
+        if value is None or isinstance(value, Unknown):
+            return value
+        text = text_of(value)
+        if text is None:
+            raise self.error("expected a text", name)
+        return text
+
+    def required(self, name: str) -> str | Unknown:
+        """Return a text that must be there."""
+        value = self.text(name)
+        if value is None:
+            raise self.error(f"{self.kind} needs {name}")
+        return value
+
+    def flag(self, name: str, *, default: bool) -> bool:
+        """Return a truth value, as CloudFormation reads it: `true` and `'True'` alike."""
+        value = self.text(name)
+        if value is None:
+            return default
+        if isinstance(value, Unknown) or value.lower() not in ("true", "false"):
+            raise self.error(f"expected true or false, not {value}", name)
+        return value.lower() == "true"
+
+    def number(self, name: str) -> int | None:
+        """Return a whole number; `'22'` and 22 are alike."""
+        value = self.text(name)
+        if value is None:
+            return None
+        if isinstance(value, Unknown):
+            raise self.error(f"only a deployment knows {value}; expected a number", name)
+        digits = value.strip().removeprefix("-")
+        if not (digits.isascii() and digits.isdigit() and len(digits) <= 9):
+            raise self.error(f"expected a whole number, not {value[:40]!r}", name)
+        return int(value)
+
+    def prefix(self, name: str) -> Prefix | Unknown | None:
+        """Return a CIDR block; host bits are zeroed."""
+        value = self.text(name)
+        if value is None or isinstance(value, Unknown):
+            return value
+        return self.parsed(parse_prefix, value, name)
+
+    def address(self, name: str) -> Address | Unknown | None:
+        """Return an address."""
+        value = self.text(name)
+        if value is None or isinstance(value, Unknown):
+            return value
+        return self.parsed(parse_address, value, name)
+
+    def parsed(self, parse: Callable[[str], T], value: str, name: str) -> T:
+        """Return what `parse` makes of a property's text, with its place in the error."""
+        try:
+            return parse(value)
+        except InputError as error:
+            raise self.error(error.problem, name) from None
+
+    def texts(self, name: str) -> list[str | Unknown]:
+        """Return a list of texts, empty when it is not there."""
+        value = self.get(name)
+        if value is None:
+            return []
+        if isinstance(value, Unknown):
+            return [value]
+        if not isinstance(value, list):
+            raise self.error("expected a list", name)
+        found: list[str | Unknown] = []
+        for i, each in enumerate(value):
+            if isinstance(each, list):
+                # A list parameter inside of a list: CloudFormation flattens nothing.
+                raise self.error("expected a text, not a list", f"{name}.{i}")
+            text = each if isinstance(each, Unknown) else text_of(each)
+            if text is None:
+                raise self.error("expected a text", f"{name}.{i}")
+            found.append(text)
+        return found
+
+    def items(self, name: str) -> list[Item]:
+        """Return a list of mappings, empty when it is not there; one alone counts as a list."""
+        value = self.get(name)
+        if value is None:
+            return []
+        found: list[Item] = []
+        for i, each in enumerate(value if isinstance(value, list) else [value]):
+            path = f"{self.path}.{name}.{i}" if isinstance(value, list) else f"{self.path}.{name}"
+            if isinstance(each, Unknown):
+                self._stack.draft.warn(f"{self._stack.source}: {path}: left out, not known here")
+                continue
+            if not isinstance(each, dict):
+                raise self._stack.error("expected a mapping of properties", path)
+            found.append(Item(self._stack, self.kind, each, path, f"{self._place}{name}[]."))
+        return found
+
+    def item(self, name: str) -> Item | None:
+        """Return a mapping inside of this one."""
+        value = self.get(name)
+        if value is None:
+            return None
+        if not isinstance(value, dict):
+            raise self.error("expected a mapping of properties", name)
+        return Item(self._stack, self.kind, value, f"{self.path}.{name}", f"{self._place}{name}.")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The value of the Name tag, if there is one."""
+        return tuple(
+            value
+            for tag in self.items("Tags")
+            if tag.text("Key") == "Name" and isinstance(value := tag.text("Value"), str)
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resource:
+    """A resource that the stack has: its condition, if any, holds."""
+
+    logical_id: str
+    kind: str
+    properties: Item
+
+    @property
+    def path(self) -> str:
+        """Where it stands in the template."""
+        return f"Resources.{self.logical_id}"
+
+
+class Stack:
+    """The resources of one template.
+
+    Attributes
+    ----------
+    resources : dict of str to Resource
+        Those that the stack has, in the order of the template.
+    not_modelled : dict of (str, str) to list of str
+        Resource type and property -> where it stands; filled while properties are read.
+    interfaces : dict of str to (attribute name -> value)
+        What the interfaces answer, once they have addresses.
+
+    """
+
+    def __init__(
+        self,
+        document: Mapping[str, Value],
+        draft: Draft,
+        *,
+        source: str,
+        parameters: Mapping[str, str],
+        imports: Mapping[str, str],
+    ) -> None:
+        self.source = source
+        self.draft = draft
+        self.not_modelled: dict[tuple[str, str], list[str]] = {}
+        self.answers: dict[tuple[str, str], Evaluated] = {}
+        #: Attribute -> what works it out when it is asked for; set by the families.
+        self.providers: dict[tuple[str, str], Callable[[Resource], Evaluated]] = {}
+        self.scope = Scope(
+            document, parameters=parameters, imports=imports, resources=self, source=source
+        )
+        self.is_generated = _warn_of_transforms(document, draft, source)
+        self.resources = {each.logical_id: each for each in self._active()}
+        self._check_mentions(document)
+        self._check_cycles()
+
+    def of(self, kind: str) -> list[Resource]:
+        """Return the resources of a type of AWS::EC2."""
+        return [each for each in self.resources.values() if each.kind == EC2 + kind]
+
+    def error(self, problem: str, path: str) -> InputError:
+        """Return the error that names a place in the template."""
+        return InputError(problem, source=self.source, path=path)
+
+    def _active(self) -> Iterator[Resource]:
+        for logical_id, declared in self.scope.resources.items():
+            path = f"Resources.{logical_id}"
+            if logical_id.startswith(_FOR_EACH) or logical_id == _TRANSFORM:
+                continue
+            if not isinstance(declared, dict) or not isinstance(declared.get("Type"), str):
+                raise self.error("expected a resource with a Type", path)
+            condition = declared.get("Condition")
+            if condition is not None:
+                if not isinstance(condition, str):
+                    raise self.error("expected the name of a condition", f"{path}.Condition")
+                if not self.scope.condition(condition, f"{path}.Condition"):
+                    continue
+            properties = declared.get("Properties")
+            if properties is not None and not isinstance(properties, dict):
+                raise self.error("expected a mapping of properties", f"{path}.Properties")
+            kind = str(declared["Type"])
+            yield Resource(
+                logical_id=logical_id,
+                kind=kind,
+                properties=Item(
+                    self,
+                    kind,
+                    self._present(properties or {}, kind, f"{path}.Properties"),
+                    f"{path}.Properties",
+                    "",
+                ),
+            )
+
+    def _present(self, properties: Mapping[str, Value], kind: str, path: str) -> dict[str, Value]:
+        """Leave out unmodelled properties that a condition takes away."""
+        if kind not in PROPERTIES:
+            return {}
+        table = PROPERTIES[kind]
+        return {
+            name: value
+            for name, value in properties.items()
+            if table.get(name, Use.NOT_MODELLED) is not Use.NOT_MODELLED
+            or not isinstance(value, dict)
+            or "Fn::If" not in value
+            or self.scope.evaluate(value, f"{path}.{name}") is not None
+        }
+
+    # Names
+
+    def _check_mentions(self, document: Mapping[str, Value]) -> None:
+        """Refuse a Ref or GetAtt that names nothing, wherever it stands."""
+        if self.is_generated:
+            return
+        scope = self.scope
+        for name in ("Resources", "Outputs", "Conditions"):
+            part = document.get(name)
+            for named, attribute, path in mentions(part, name):
+                if named in scope.resources:
+                    kind = self._kind_of(named)
+                    if attribute and kind in ATTRIBUTES:
+                        self._check_attribute(kind, attribute, path)
+                elif attribute is not None:
+                    raise self.error(f"there is no resource {named}", path)
+                elif named not in scope.declared and named not in scope.pseudo:
+                    raise self.error(f"there is no parameter or resource {named}", path)
+
+    def _kind_of(self, logical_id: str) -> str:
+        declared = self.scope.resources.get(logical_id)
+        return str(declared.get("Type")) if isinstance(declared, dict) else ""
+
+    def _check_attribute(self, kind: str, attribute: str, path: str) -> None:
+        if attribute not in ATTRIBUTES[kind]:
+            expected = ", ".join(sorted(ATTRIBUTES[kind]))
+            raise self.error(f"{kind} has no attribute {attribute} (it has {expected})", path)
+
+    def _check_cycles(self) -> None:
+        """Refuse resources that wait for one another."""
+
+        def choose(condition: Value, path: str) -> bool | None:
+            try:
+                if isinstance(condition, str):
+                    return self.scope.condition(condition, path)
+                return self.scope.holds(condition, path)
+            except InputError:
+                return None
+
+        graph: TopologicalSorter[str] = TopologicalSorter()
+        for logical_id in self.resources:
+            declared = self.scope.resources[logical_id]
+            if not isinstance(declared, dict):
+                continue
+            graph.add(logical_id)
+            waits = declared.get("DependsOn")
+            for each in waits if isinstance(waits, list) else [waits]:
+                if each is None:
+                    continue
+                if not isinstance(each, str) or (
+                    each not in self.scope.resources and not self.is_generated
+                ):
+                    raise self.error(
+                        f"there is no resource {each}", f"Resources.{logical_id}.DependsOn"
+                    )
+                if each in self.resources:
+                    graph.add(logical_id, each)
+            path = f"Resources.{logical_id}.Properties"
+            for named, _, _ in mentions(declared.get("Properties"), path, choose):
+                if named in self.resources:
+                    graph.add(logical_id, named)
+        try:
+            graph.prepare()
+        except CycleError as error:
+            circle = list(reversed(error.args[1]))
+            raise self.error(
+                f"resources that wait for one another: {' -> '.join(circle)}",
+                f"Resources.{circle[0]}",
+            ) from None
+
+    # What Ref and GetAtt yield (intrinsics.Resources)
+
+    def ref(self, logical_id: str, path: str) -> Evaluated:
+        """Return a resource's id, which is its logical id; of an EIP its address."""
+        resource = self._there(logical_id, path)
+        if resource is None or resource.kind not in PROPERTIES:
+            return Unknown(logical_id)
+        if resource.kind == EC2 + "EIP":
+            return self._provided(resource, "PublicIp")
+        return logical_id
+
+    def attribute(self, logical_id: str, name: str, path: str) -> Evaluated:
+        """Return a resource's attribute; Unknown where only a deployment has it."""
+        resource = self._there(logical_id, path)
+        if resource is None or resource.kind not in PROPERTIES:
+            return Unknown(f"{logical_id}.{name}")
+        self._check_attribute(resource.kind, name, path)
+        if name in _OWN_ID.get(resource.kind.removeprefix(EC2), ("Id",)):
+            return logical_id
+        return self._provided(resource, name)
+
+    def _provided(self, resource: Resource, name: str) -> Evaluated:
+        key = (resource.logical_id, name)
+        if key not in self.answers:
+            provider = self.providers.get((resource.kind.removeprefix(EC2), name))
+            unknown = Unknown(f"{resource.logical_id}.{name}")
+            self.answers[key] = unknown if provider is None else provider(resource)
+        return self.answers[key]
+
+    def _there(self, logical_id: str, path: str) -> Resource | None:
+        resource = self.resources.get(logical_id)
+        if resource is None:
+            if logical_id in self.scope.resources:
+                raise self.error(f"{logical_id} is not created: its condition does not hold", path)
+            if not self.is_generated:
+                raise self.error(f"there is no parameter or resource {logical_id}", path)
+        return resource
+
+    # Ids
+
+    def resource_id(self, value: str | Unknown, *kinds: str) -> str:
+        """Return the id that a property gives: a logical id, or a literal of something outside.
+
+        Raises
+        ------
+        InputError
+            It names a resource of another type.
+
+        """
+        text = str(value)
+        found = self.resources.get(text)
+        if (
+            isinstance(value, str)
+            and found is not None
+            and found.kind in PROPERTIES
+            and found.kind.removeprefix(EC2) not in kinds
+        ):
+            expected = " or ".join(EC2 + kind for kind in kinds)
+            raise self.error(f"{text} is {found.kind}, expected {expected}", found.path)
+        return text
+
+    def warn_of_not_modelled(self) -> None:
+        """Name each property that was met and is not modelled, once."""
+        for (kind, name), paths in self.not_modelled.items():
+            if kind in PROPERTIES:
+                self.draft.warn(f"{self.source}: {kind} {name} is not modelled: {listed(paths)}")
+
+
+def _warn_of_transforms(document: Mapping[str, Value], draft: Draft, source: str) -> bool:
+    """Name what only CloudFormation can expand, and tell whether there is any."""
+    found: list[str] = []
+    transforms = document.get("Transform")
+    for each in transforms if isinstance(transforms, list) else [transforms]:
+        if each is not None:
+            name = each.get("Name") if isinstance(each, dict) else each
+            found.append(f"Transform {text_of(name) or '?'}")
+    found.extend(sorted(set(_macros(document.get("Resources")))))
+    if found:
+        draft.warn(f"{source}: not expanded, what it would add is missing: {listed(found)}")
+    return any(each != "Transform AWS::LanguageExtensions" for each in found)
+
+
+def _macros(value: Value) -> Iterator[str]:
+    pending = [value]
+    while pending:
+        each = pending.pop()
+        if isinstance(each, list):
+            pending.extend(each)
+        elif isinstance(each, dict):
+            for name, inner in each.items():
+                if name == _TRANSFORM or name.startswith(_FOR_EACH):
+                    yield name
+                pending.append(inner)
+
+
+def ipv4_only(item: Item, name: str) -> IPv4Network | Unknown | None:
+    """Return an IPv4 block of a property."""
+    block = item.prefix(name)
+    if isinstance(block, IPv6Network):
+        raise item.error(f"{block} is not an IPv4 block", name)
+    return block
+
+
+def ipv6_only(item: Item, name: str) -> IPv6Network | Unknown | None:
+    """Return an IPv6 block of a property."""
+    block = item.prefix(name)
+    if isinstance(block, IPv4Network):
+        raise item.error(f"{block} is not an IPv6 block", name)
+    return block

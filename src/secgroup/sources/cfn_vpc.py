@@ -1,0 +1,423 @@
+"""VPCs, subnets and network ACLs of a template.
+
+Owns their blocks, which ACL serves which subnet, and the default VPC that a template without
+a VPC of its own uses.
+"""
+
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network
+from typing import Final
+
+from secgroup.errors import InputError
+from secgroup.model import defaults
+from secgroup.model.external import External
+from secgroup.model.network_acl import NetworkAcl, NetworkAclEntry
+from secgroup.model.route import InternetGateway, Route, RouteTable, Target, TargetKind
+from secgroup.model.vpc import Subnet, Vpc
+from secgroup.net.address import ALL_IPV4, Prefix
+from secgroup.net.ports import Traffic, parse_protocol, traffic_of
+from secgroup.net.protocol import ICMP, ICMPV6, TCP, UDP
+from secgroup.sources.cfn_addresses import derive_ipv6_block
+from secgroup.sources.cfn_stack import Item, Resource, Stack, ipv4_only, ipv6_only
+from secgroup.sources.intrinsics import ZONE_LETTERS, Evaluated, text_of
+from secgroup.sources.parameters import Unknown
+
+#: The default VPC of an account, which has this block and a /20 in each zone (VPC User Guide,
+#: "Default VPC components").
+DEFAULT_VPC_ID: Final = "default-vpc"
+_DEFAULT_VPC_BLOCK: Final = IPv4Network("172.31.0.0/16")
+
+#: Where the /56 blocks stand that Amazon would provide: the range for documentation (RFC 3849).
+_PROVIDED_IPV6: Final = IPv6Network("2001:db8::/32")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placement:
+    """A subnet, and what interfaces get that are put into it."""
+
+    subnet: Subnet
+    maps_public_ip: bool
+    assigns_ipv6: bool
+
+
+def default_group_id(vpc_id: str) -> str:
+    """Return the id of a VPC's default group, as `GetAtt` would name it."""
+    return f"{vpc_id}.DefaultSecurityGroup"
+
+
+def default_acl_id(vpc_id: str) -> str:
+    """Return the id of a VPC's default ACL, as `GetAtt` would name it."""
+    return f"{vpc_id}.DefaultNetworkAcl"
+
+
+def main_route_table_id(vpc_id: str) -> str:
+    """Return the id of a VPC's main route table."""
+    return f"{vpc_id}.MainRouteTable"
+
+
+class Vpcs:
+    """The VPCs and subnets of a stack, as nouns.
+
+    Attributes
+    ----------
+    placements : dict of str to Placement
+        By subnet id; those of the default VPC join when they are asked for.
+
+    """
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+        self._extra = _by_property(stack, "VPCCidrBlock", "VpcId")
+        self._provided: dict[str, IPv6Network] = {}
+        self.placements: dict[str, Placement] = {}
+        stack.providers |= {
+            ("VPC", "CidrBlock"): lambda vpc: _as_value(ipv4_only(vpc.properties, "CidrBlock")),
+            ("VPC", "Ipv6CidrBlocks"): lambda vpc: [*map(str, self.ipv6_blocks(vpc.logical_id))],
+            ("VPC", "DefaultSecurityGroup"): lambda vpc: default_group_id(vpc.logical_id),
+            ("VPC", "DefaultNetworkAcl"): lambda vpc: default_acl_id(vpc.logical_id),
+            ("Subnet", "CidrBlock"): lambda subnet: subnet.properties.text("CidrBlock"),
+            ("Subnet", "VpcId"): lambda subnet: subnet.properties.text("VpcId"),
+            ("Subnet", "AvailabilityZone"): self._zone,
+            ("Subnet", "AvailabilityZoneId"): lambda subnet: subnet.properties.text(
+                "AvailabilityZoneId"
+            ),
+            ("Subnet", "Ipv6CidrBlocks"): lambda subnet: [
+                *map(str, self._ipv6_blocks_of_subnet(subnet))
+            ],
+        }
+
+    def _zone(self, subnet: Resource) -> Evaluated:
+        return subnet.properties.text("AvailabilityZone") or f"{self.region}a"
+
+    @property
+    def region(self) -> str:
+        """The region that the stack is made in."""
+        return str(self._stack.scope.pseudo["AWS::Region"])
+
+    def build(self) -> None:
+        """Add the VPCs and the subnets.
+
+        Raises
+        ------
+        InputError
+            A property is wrong.
+
+        """
+        for resource in self._stack.of("VPC"):
+            self._add_vpc(resource)
+        for resource in self._stack.of("Subnet"):
+            self._add_subnet(resource)
+
+    def add_acls(self) -> None:
+        """Add the network ACLs with their entries, which may name addresses.
+
+        Raises
+        ------
+        InputError
+            A property is wrong.
+
+        """
+        acls = _by_property(self._stack, "NetworkAclEntry", "NetworkAclId")
+        for vpc_id in (each.logical_id for each in self._stack.of("VPC")):
+            self._add_default_acl(self._stack.draft.of(Vpc)[vpc_id], acls)
+        for resource in self._stack.of("NetworkAcl"):
+            self._add_acl(resource, acls.pop(resource.logical_id, []))
+        for acl_id, entries in acls.items():
+            if acl_id not in self._stack.draft.of(NetworkAcl):
+                self._stack.draft.warn(
+                    f"{self._stack.source}: network ACL {acl_id} is not in the template; "
+                    f"left out: {', '.join(each.logical_id for each in entries)}"
+                )
+
+    # VPCs
+
+    def _add_vpc(self, resource: Resource) -> None:
+        item = resource.properties
+        primary = ipv4_only(item, "CidrBlock")
+        blocks = [primary] if isinstance(primary, IPv4Network) else []
+        for extra in self._extra.get(resource.logical_id, []):
+            block = ipv4_only(extra.properties, "CidrBlock")
+            if isinstance(block, IPv4Network):
+                blocks.append(block)
+        vpc = Vpc(
+            vpc_id=resource.logical_id,
+            names=item.names,
+            owner_id=self.account_id,
+            ipv4_blocks=tuple(blocks),
+            ipv6_blocks=tuple(self.ipv6_blocks(resource.logical_id)),
+            enable_dns_support=item.flag("EnableDnsSupport", default=True),
+        )
+        self._stack.draft.add(vpc, source=self._stack.source, path=resource.path)
+
+    @property
+    def account_id(self) -> str:
+        """The account that the stack is made in."""
+        return str(self._stack.scope.pseudo["AWS::AccountId"])
+
+    def ipv6_blocks(self, vpc_id: str) -> list[IPv6Network]:
+        """Return the IPv6 blocks of a VPC; those that Amazon would choose are derived."""
+        found: list[IPv6Network] = []
+        for extra in self._extra.get(vpc_id, []):
+            block = ipv6_only(extra.properties, "Ipv6CidrBlock")
+            if isinstance(block, IPv6Network):
+                found.append(block)
+            elif extra.properties.flag("AmazonProvidedIpv6CidrBlock", default=False):
+                found.append(self._provide(extra.logical_id))
+        return found
+
+    def _provide(self, logical_id: str) -> IPv6Network:
+        if logical_id not in self._provided:
+            taken = set(self._provided.values())
+            self._provided[logical_id] = derive_ipv6_block(logical_id, _PROVIDED_IPV6, taken)
+        return self._provided[logical_id]
+
+    def known(self, value: str | Unknown) -> str:
+        """Return a VPC's id; one that is not in the files is mentioned.
+
+        Raises
+        ------
+        InputError
+            It is the id of something else.
+
+        """
+        vpc_id = self._stack.resource_id(value, "VPC")
+        if vpc_id not in self._stack.draft.of(Vpc):
+            self._stack.draft.mention(Vpc(vpc_id=vpc_id))
+        return vpc_id
+
+    def of(self, item: Item) -> Vpc:
+        """Return the VPC that a property VpcId gives, the default VPC without one."""
+        value = item.text("VpcId")
+        if value is None:
+            return self.default_vpc()
+        vpc_id = self.known(value)
+        return self._stack.draft.of(Vpc).get(vpc_id, Vpc(vpc_id=vpc_id))
+
+    # The default VPC
+
+    def default_vpc(self) -> Vpc:
+        """Return the account's default VPC, which a template uses that names none."""
+        draft = self._stack.draft
+        for vpc in draft.of(Vpc).values():
+            if vpc.is_default:
+                return vpc
+        vpc = Vpc(
+            vpc_id=DEFAULT_VPC_ID,
+            owner_id=self.account_id,
+            ipv4_blocks=(_DEFAULT_VPC_BLOCK,),
+            is_default=True,
+        )
+        source = self._stack.source
+        draft.add(vpc, source=source)
+        draft.add(defaults.default_group(vpc, group_id=default_group_id(vpc.vpc_id)), source=source)
+        draft.add(
+            defaults.default_acl(vpc, network_acl_id=default_acl_id(vpc.vpc_id)), source=source
+        )
+        gateway_id = f"{vpc.vpc_id}.InternetGateway"
+        draft.add(InternetGateway(gateway_id=gateway_id, vpc_id=vpc.vpc_id), source=source)
+        out = Target(kind=TargetKind.INTERNET_GATEWAY, target_id=gateway_id)
+        table = RouteTable(
+            route_table_id=main_route_table_id(vpc.vpc_id),
+            vpc_id=vpc.vpc_id,
+            is_main=True,
+            routes=(*defaults.local_routes(vpc), Route(destination=ALL_IPV4, target=out)),
+        )
+        draft.add(table, source=source)
+        return vpc
+
+    def default_subnet(self, zone: str | None) -> Placement | None:
+        """Return the default subnet of a zone (the first one without), None for a foreign zone."""
+        vpc = self.default_vpc()
+        letter = (zone or f"{self.region}a").removeprefix(self.region)
+        if vpc.vpc_id != DEFAULT_VPC_ID or len(letter) != 1 or letter not in ZONE_LETTERS:
+            return None
+        subnet_id = f"{vpc.vpc_id}.Subnet{letter.upper()}"
+        if subnet_id not in self.placements:
+            blocks = list(_DEFAULT_VPC_BLOCK.subnets(new_prefix=20))
+            subnet = Subnet(
+                subnet_id=subnet_id,
+                vpc_id=vpc.vpc_id,
+                network_acl_id=default_acl_id(vpc.vpc_id),
+                ipv4_block=blocks[ZONE_LETTERS.index(letter)],
+                availability_zone=f"{self.region}{letter}",
+            )
+            self._stack.draft.add(subnet, source=self._stack.source)
+            self.placements[subnet_id] = Placement(
+                subnet=subnet, maps_public_ip=True, assigns_ipv6=False
+            )
+        return self.placements[subnet_id]
+
+    # Subnets
+
+    def _ipv6_blocks_of_subnet(self, resource: Resource) -> list[IPv6Network]:
+        items = [resource.properties]
+        items += [
+            extra.properties
+            for extra in _by_property(self._stack, "SubnetCidrBlock", "SubnetId").get(
+                resource.logical_id, []
+            )
+        ]
+        blocks = [ipv6_only(item, "Ipv6CidrBlock") for item in items]
+        return [block for block in blocks if isinstance(block, IPv6Network)]
+
+    def _add_subnet(self, resource: Resource) -> None:
+        item = resource.properties
+        vpc_id = self.known(item.required("VpcId"))
+        vpc = self._stack.draft.of(Vpc).get(vpc_id)
+        block = ipv4_only(item, "CidrBlock")
+        ipv6 = self._ipv6_blocks_of_subnet(resource)
+        if isinstance(block, IPv4Network) and vpc is not None and vpc.ipv4_blocks:
+            _check_inside(item, block, vpc.ipv4_blocks, vpc)
+        for each in ipv6:
+            if vpc is not None and vpc.ipv6_blocks:
+                _check_inside(item, each, vpc.ipv6_blocks, vpc)
+        subnet = Subnet(
+            subnet_id=resource.logical_id,
+            vpc_id=vpc_id,
+            network_acl_id=self._acl_of(resource.logical_id, vpc_id),
+            names=item.names,
+            ipv4_block=block if isinstance(block, IPv4Network) else None,
+            ipv6_blocks=tuple(ipv6),
+            availability_zone=text_of(item.text("AvailabilityZone")),
+            availability_zone_id=text_of(item.text("AvailabilityZoneId")),
+        )
+        self._stack.draft.add(subnet, source=self._stack.source, path=resource.path)
+        self.placements[resource.logical_id] = Placement(
+            subnet=subnet,
+            maps_public_ip=item.flag("MapPublicIpOnLaunch", default=False),
+            assigns_ipv6=item.flag("AssignIpv6AddressOnCreation", default=False)
+            or item.flag("Ipv6Native", default=False),
+        )
+
+    def _acl_of(self, subnet_id: str, vpc_id: str) -> str:
+        for resource in self._stack.of("SubnetNetworkAclAssociation"):
+            item = resource.properties
+            if self._stack.resource_id(item.required("SubnetId"), "Subnet") == subnet_id:
+                acl_id = self._stack.resource_id(item.required("NetworkAclId"), "NetworkAcl")
+                if acl_id not in (*self._stack.resources, default_acl_id(vpc_id)):
+                    # Without its entries an ACL refuses everything: never open by guess.
+                    self._stack.draft.mention(NetworkAcl(network_acl_id=acl_id, vpc_id=vpc_id))
+                return acl_id
+        acl_id = default_acl_id(vpc_id)
+        if vpc_id not in self._stack.resources:
+            acl_id = next(
+                (
+                    acl.network_acl_id
+                    for acl in self._stack.draft.of(NetworkAcl).values()
+                    if acl.is_default and acl.vpc_id == vpc_id
+                ),
+                acl_id,
+            )
+            self._stack.draft.mention(
+                NetworkAcl(network_acl_id=acl_id, vpc_id=vpc_id, is_default=True)
+            )
+        return acl_id
+
+    # Network ACLs
+
+    def _add_default_acl(self, vpc: Vpc, acls: dict[str, list[Resource]]) -> None:
+        acl_id = default_acl_id(vpc.vpc_id)
+        acl = defaults.default_acl(vpc, network_acl_id=acl_id)
+        entries = [*acl.entries, *map(self._entry, acls.pop(acl_id, []))]
+        self._put_acl(acl_id, vpc.vpc_id, entries, path=f"Resources.{vpc.vpc_id}", is_default=True)
+
+    def _add_acl(self, resource: Resource, entries: list[Resource]) -> None:
+        vpc_id = self.known(resource.properties.required("VpcId"))
+        self._put_acl(
+            resource.logical_id,
+            vpc_id,
+            [self._entry(each) for each in entries],
+            path=resource.path,
+            names=resource.properties.names,
+        )
+
+    def _put_acl(
+        self,
+        acl_id: str,
+        vpc_id: str,
+        entries: list[NetworkAclEntry],
+        *,
+        path: str,
+        names: tuple[str, ...] = (),
+        is_default: bool = False,
+    ) -> None:
+        seen: set[tuple[bool, int]] = set()
+        for entry in entries:
+            key = (entry.is_egress, entry.rule_number)
+            if key in seen:
+                raise self._stack.error(
+                    f"entry {entry.rule_number} stands twice in one direction of {acl_id}", path
+                )
+            seen.add(key)
+        acl = NetworkAcl(
+            network_acl_id=acl_id,
+            vpc_id=vpc_id,
+            is_default=is_default,
+            names=names,
+            entries=tuple(sorted(entries, key=lambda each: (each.is_egress, each.rule_number))),
+        )
+        self._stack.draft.add(acl, source=self._stack.source, path=path)
+
+    def _entry(self, resource: Resource) -> NetworkAclEntry:
+        item = resource.properties
+        blocks = [ipv4_only(item, "CidrBlock"), ipv6_only(item, "Ipv6CidrBlock")]
+        given = [block for block in blocks if block is not None]
+        if len(given) != 1:
+            raise item.error("expected one of CidrBlock and Ipv6CidrBlock")
+        number = item.number("RuleNumber")
+        if number is None or not 1 <= number < defaults.IMPLICIT_DENY_IPV4:
+            raise item.error(f"expected a number within 1 and 32766, not {number}", "RuleNumber")
+        action = str(item.required("RuleAction")).lower()
+        if action not in ("allow", "deny"):
+            raise item.error(f"expected allow or deny, not {action}", "RuleAction")
+        block = given[0]
+        return NetworkAclEntry(
+            rule_number=number,
+            is_egress=item.flag("Egress", default=False),
+            is_allow=action == "allow",
+            traffic=_traffic_of_entry(item, block),
+            cidr=External(block.text) if isinstance(block, Unknown) else block,
+        )
+
+
+def _traffic_of_entry(item: Item, block: Prefix | Unknown) -> Traffic:
+    protocol = item.parsed(parse_protocol, str(item.required("Protocol")), "Protocol")
+    first = last = None
+    if protocol in (TCP, UDP):
+        ports = item.item("PortRange")
+        if ports is None:
+            raise item.error("tcp and udp need a PortRange")
+        first, last = ports.number("From"), ports.number("To")
+    elif protocol == ICMP or (protocol == ICMPV6 and isinstance(block, IPv6Network)):
+        # With an IPv4 block the types of protocol 58 do not count (API reference,
+        # CreateNetworkAclEntry).
+        icmp = item.item("Icmp")
+        if icmp is None:
+            raise item.error("icmp needs Icmp with Type and Code (-1: all)")
+        first, last = icmp.number("Type"), icmp.number("Code")
+    try:
+        return traffic_of(protocol, first, last)
+    except InputError as error:
+        raise item.error(error.problem) from None
+
+
+def _check_inside(item: Item, block: Prefix, blocks: tuple[Prefix, ...], vpc: Vpc) -> None:
+    if not any(block.version == each.version and _within(block, each) for each in blocks):
+        listed = ", ".join(map(str, blocks))
+        raise item.error(f"{block} is in no block of {vpc.vpc_id} ({listed})")
+
+
+def _within(block: Prefix, whole: Prefix) -> bool:
+    return block.prefixlen >= whole.prefixlen and block.network_address in whole
+
+
+def _as_value(block: Prefix | Unknown | None) -> Evaluated:
+    return block if isinstance(block, Unknown) or block is None else str(block)
+
+
+def _by_property(stack: Stack, kind: str, name: str) -> dict[str, list[Resource]]:
+    """Return the resources of a type by what one of their properties names."""
+    found: dict[str, list[Resource]] = {}
+    for resource in stack.of(kind):
+        found.setdefault(str(resource.properties.required(name)), []).append(resource)
+    return found
