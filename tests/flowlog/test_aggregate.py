@@ -137,6 +137,17 @@ def test_windows_start_at_a_given_instant_before_or_after_it(window_start_ms):
     ]
 
 
+@pytest.mark.parametrize("gap_ms", [250_000, 10 * 86_400_000 + 10_000])
+@pytest.mark.parametrize("nodata", [True, False])
+@pytest.mark.semantics("flowlog-2")
+def test_windows_follow_the_first_one_even_after_a_gap_or_a_jump(gap_ms, nodata):
+    packets = [passing(REQUEST, at_ms=at_ms) for at_ms in (0, gap_ms, gap_ms + 50_000)]
+    found = run(packets, "start packets", interval_s=60, nodata=nodata)
+    assert [tuple(record.values()) for record in found if record["packets"]] == [
+        (0, 1), (gap_ms // 1000, 1), (gap_ms // 1000 + 50, 1),
+    ]  # fmt: skip
+
+
 @pytest.mark.semantics("flowlog-2")
 def test_records_come_by_window_then_interface_then_first_packet():
     other = an_interface("eni-0", "10.0.0.7")
@@ -267,8 +278,8 @@ def test_malformed_packet_is_logged_as_far_as_it_can_be_read():
     ] + [passing(Malformed(problem="short", length=3), decision=broken)]  # fmt: skip
     found = run(packets, "protocol srcport dstport bytes tcp-flags action")
     assert [tuple(record.values()) for record in found] == [
-        (TCP, None, None, 24, None, "REJECT"),
-        (1, 0, 0, 24, None, "REJECT"),
+        (TCP, None, None, 24, 0, "REJECT"),
+        (1, 0, 0, 24, 0, "REJECT"),
     ]
 
 

@@ -30,6 +30,7 @@ WEB = eni("eni-web", "10.0.0.5", instance_id="i-web", device_index=0)
 DATABASE = eni("eni-db", "10.0.1.5", subnet_id="subnet-2")
 GATEWAY = eni("eni-nat", "10.0.2.5", subnet_id="subnet-3", interface_type="natGateway")
 ROUTER = eni("eni-router", "10.0.3.5", instance_id="i-router", device_index=0)
+SECOND = eni("eni-second", "10.0.3.6", instance_id="i-router", device_index=1)
 FAR = eni("eni-far", "10.9.0.5", subnet_id="subnet-9", vpc_id=FAR_VPC)
 FURTHER = eni("eni-further", "10.8.0.5", subnet_id="subnet-8", vpc_id="vpc-3")
 
@@ -89,7 +90,7 @@ def a_world(**others):
             "pcx-dead": peering("pcx-dead", FAR_VPC, "eu-west-1", is_active=False),
         },
     }  # fmt: skip
-    return a_network(WEB, DATABASE, GATEWAY, ROUTER, FAR, FURTHER, **parts | others)
+    return a_network(WEB, DATABASE, GATEWAY, ROUTER, SECOND, FAR, FURTHER, **parts | others)
 
 
 def said(fields, packet, direction=OUT, interface=WEB, **others):

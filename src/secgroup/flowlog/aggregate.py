@@ -13,7 +13,7 @@ from heapq import heappop, heappush
 from typing import Final
 
 from secgroup.conntrack.fragment import FragmentTable, fragment_key
-from secgroup.decision import Decision, Reason, Verdict
+from secgroup.decision import Decision, Verdict
 from secgroup.errors import InputError
 from secgroup.flowlog.fields import DEFAULT_FORMAT, Format, Record, Value
 from secgroup.flowlog.metadata import Metadata
@@ -46,13 +46,6 @@ def _ports_of(packet: Packet) -> Ports:
     if packet.source_port is not None or packet.protocol in (TCP, UDP):
         return packet.source_port, packet.destination_port
     return _NO_PORTS
-
-
-def _flags_of(packet: Packet) -> int | None:
-    """Return what a packet adds to `tcp-flags`; None: a TCP header that is not there."""
-    if packet.tcp is not None:
-        return _TCP_FLAGS[packet.tcp.flags]
-    return None if packet.protocol == TCP else 0
 
 
 class Aggregator:
@@ -137,11 +130,11 @@ class Aggregator:
         if source is None or destination is None or protocol is None:
             return finished
         if isinstance(packet, Malformed):
-            ports, flags = _UNKNOWN_PORTS if protocol in (TCP, UDP) else _NO_PORTS, None
+            ports, flags = _UNKNOWN_PORTS if protocol in (TCP, UDP) else _NO_PORTS, 0
         else:
-            flags = _flags_of(packet)
+            flags = 0 if packet.tcp is None else _TCP_FLAGS[packet.tcp.flags]
             if packet.fragment is not None:
-                protocol, ports = self._of_fragment(packet, interface, direction, decision)
+                protocol, ports = self._of_fragment(packet, interface, direction)
             else:
                 ports = _ports_of(packet)
         window = self._windows.get(interface.interface_id)
@@ -179,10 +172,7 @@ class Aggregator:
         flow.last_ms = now_ms
         flow.packets += 1
         flow.octets += packet.length
-        if flags:
-            flow.flags = flags | (flow.flags or 0)
-        elif flags is not None and flow.flags is None:
-            flow.flags = 0
+        flow.flags |= flags
         if self._with_rules and decision.rule_ids not in flow.rules:
             flow.rules.append(decision.rule_ids)
         return finished
@@ -266,7 +256,6 @@ class Aggregator:
         packet: Packet,
         interface: NetworkInterface,
         direction: Direction,
-        decision: Decision,
     ) -> tuple[int, Ports]:
         """Return protocol and ports of a fragment: a later one has those of its first."""
         found = packet.protocol, _ports_of(packet)
@@ -275,7 +264,5 @@ class Aggregator:
             return found
         if not packet.is_later_fragment:
             self._fragments.remember(key, found, self._clock_ms)
-            return found
-        if decision.reason is Reason.FRAGMENT:
             return found
         return self._fragments.recall(key, self._clock_ms) or found

@@ -98,7 +98,7 @@ FIELDS: Final = (
     _text("subnet-id", 3, "the subnet of the interface"),
     _text("instance-id", 3, "the instance of the interface; - when AWS manages the interface"),
     _int32("tcp-flags", 3, "FIN 1, SYN 2, RST 4, SYN-ACK 18, of all packets; 0 when none of them "
-           "was set; - when no TCP header could be read"),
+           "was seen, and for other protocols"),
     _text("type", 3, "IPv4 or IPv6"),
     _text("pkt-srcaddr", 3, "the packet's source, never rewritten"),
     _text("pkt-dstaddr", 3, "the packet's destination, never rewritten"),

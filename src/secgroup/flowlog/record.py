@@ -34,7 +34,7 @@ class Flow:
     last_ms: int
     packets: int
     octets: int
-    flags: int | None
+    flags: int
     rules: list[tuple[str, ...]]
 
 
