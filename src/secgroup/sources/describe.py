@@ -6,14 +6,12 @@ its properties are worth is in `describe_properties`.
 """
 
 import re
-from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
 from secgroup.errors import InputError
 from secgroup.model.defaults import default_acl, main_route_table
-from secgroup.model.group import GroupReference, SecurityGroup, SecurityGroupRule
 from secgroup.model.interface import NetworkInterface
 from secgroup.model.network_acl import NetworkAcl
 from secgroup.model.prefix_list import PrefixList
@@ -21,8 +19,11 @@ from secgroup.model.route import RouteTable
 from secgroup.model.vpc import Subnet, Vpc
 from secgroup.net.address import Prefix, parse_prefix
 from secgroup.sources import describe_nouns as nouns
+from secgroup.sources import describe_routes as routes
+from secgroup.sources.describe_groups import read_groups
+from secgroup.sources.describe_properties import plain, unmodelled
 from secgroup.sources.document import Node
-from secgroup.sources.draft import Draft, Noun, listed
+from secgroup.sources.draft import Draft, Noun
 
 #: The keys of describe output that are read, as EC2 spells them.
 KINDS: Final = (
@@ -142,20 +143,28 @@ def read(answers: Answers, draft: Draft) -> None:
     _read_route_tables(answers, draft)
     _read_instances(answers, draft)
     _read_nat_gateways(answers, draft)
-    _read_groups(answers, draft)
+    read_groups(
+        groups=answers.nodes["SecurityGroups"],
+        rules=answers.nodes["SecurityGroupRules"],
+        associations=answers.nodes["SecurityGroupVpcAssociations"],
+        draft=draft,
+    )
     _read_prefix_lists(answers, draft)
     readers: tuple[tuple[str, Callable[[Node], Noun]], ...] = (
-        ("InternetGateways", nouns.read_internet_gateway),
-        ("EgressOnlyInternetGateways", nouns.read_egress_only_gateway),
-        ("Addresses", nouns.read_address),
-        ("VpcPeeringConnections", nouns.read_peering),
-        ("VpcEndpoints", nouns.read_endpoint),
+        ("InternetGateways", routes.read_internet_gateway),
+        ("EgressOnlyInternetGateways", routes.read_egress_only_gateway),
+        ("Addresses", routes.read_address),
+        ("VpcPeeringConnections", routes.read_peering),
+        ("VpcEndpoints", routes.read_endpoint),
     )
     for key, reader in readers:
         for node in answers.nodes[key]:
             _add(draft, node, reader(node))
+    for kind, kept in answers.nodes.items():
+        for line in unmodelled(kind, kept):
+            draft.warn(line)
     for key, source in answers.unread.items():
-        draft.warn(f"{source}: {key} is not read")
+        draft.warn(f"{source}: {plain(key)} is not read")
     _read_place(answers, draft)
 
 
@@ -223,7 +232,7 @@ def _read_acls_and_subnets(answers: Answers, draft: Draft) -> None:
 
 def _read_route_tables(answers: Answers, draft: Draft) -> None:
     for node in answers.nodes["RouteTables"]:
-        table = nouns.read_route_table(node)
+        table = routes.read_route_table(node)
         mains = [
             each
             for each in draft.of(RouteTable).values()
@@ -248,8 +257,9 @@ def _read_route_tables(answers: Answers, draft: Draft) -> None:
                 f"no route table serves {subnet_id} (expected every route table of {vpc_id} "
                 "in the output of aws ec2 describe-route-tables)"
             )
-    for vpc in draft.of(Vpc).values():
-        if vpc.vpc_id not in vpcs_with_table:
+    for vpc_id in dict.fromkeys(node.text("VpcId") for node in answers.nodes["Vpcs"]):
+        if vpc_id not in vpcs_with_table:
+            vpc = draft.of(Vpc)[vpc_id]
             table_id = f"{vpc.vpc_id}/main-route-table"
             tables[table_id] = main_route_table(vpc, route_table_id=table_id)
             draft.warn(
@@ -289,115 +299,11 @@ def _read_nat_gateways(answers: Answers, draft: Draft) -> None:
                 "the way beyond it is unknown"
             )
             continue
-        gateway, interfaces = nouns.read_nat_gateway(node)
+        gateway, interfaces = routes.read_nat_gateway(node)
         _add(draft, node, gateway)
         for interface in interfaces:
             if interface.interface_id not in draft.of(NetworkInterface):
                 _add(draft, node, interface)
-
-
-def _identity(rule: SecurityGroupRule) -> tuple[object, ...]:
-    """Return what makes a rule what it is: its direction, its traffic, its peer."""
-    peer = rule.peer
-    return (
-        rule.is_egress,
-        rule.traffic,
-        peer.group_id if isinstance(peer, GroupReference) else peer,
-    )
-
-
-def _read_groups(answers: Answers, draft: Draft) -> None:
-    listed_rules: dict[str, dict[str, tuple[Node, SecurityGroupRule]]] = defaultdict(dict)
-    for node in answers.nodes["SecurityGroupRules"]:
-        rule = nouns.read_rule(node)
-        known = listed_rules[rule.group_id].setdefault(rule.rule_id, (node, rule))
-        if known[1] != rule:
-            raise node.error(f"{rule.rule_id} differs from the one in {known[0].source}")
-    associated: dict[str, list[str]] = defaultdict(list)
-    for node in answers.nodes["SecurityGroupVpcAssociations"]:
-        if node.text_or_none("State") in (None, "associated"):
-            associated[node.text("GroupId")].append(node.text("VpcId"))
-    without_ids: list[str] = []
-    for node in answers.nodes["SecurityGroups"]:
-        group_id, vpc_id = node.text("GroupId"), node.text("VpcId")
-        rules = tuple(nouns.permission_rules(node))
-        if "SecurityGroupRules" in answers.present and rules:
-            if group_id in listed_rules:
-                rules = _with_ids(
-                    node, rules, [each for _, each in listed_rules[group_id].values()]
-                )
-            else:
-                without_ids.append(group_id)
-        elif group_id in listed_rules:
-            rules = _with_ids(node, rules, [each for _, each in listed_rules[group_id].values()])
-        group = SecurityGroup(
-            group_id=group_id,
-            vpc_ids=tuple(dict.fromkeys((vpc_id, *associated[group_id]))),
-            name=node.text_or_none("GroupName") or "",
-            names=nouns.names_of(node),
-            owner_id=node.text_or_none("OwnerId"),
-            rules=rules,
-        )
-        _add(draft, node, group)
-    if without_ids:
-        draft.warn(
-            f"SecurityGroupRules has no rules of {listed(without_ids)}; they are taken from "
-            "SecurityGroups, and numbered"
-        )
-    if "SecurityGroups" not in answers.present:
-        for group_id, by_id in listed_rules.items():
-            first = next(iter(by_id.values()))[0]
-            _add(
-                draft,
-                first,
-                _group_of_rules(draft, first, group_id, [r for _, r in by_id.values()]),
-            )
-    else:
-        for group_id, by_id in listed_rules.items():
-            if group_id not in draft.of(SecurityGroup):
-                first = next(iter(by_id.values()))[0]
-                raise first.error(f"{group_id} is not among SecurityGroups", "GroupId")
-
-
-def _with_ids(
-    group: Node, rules: tuple[SecurityGroupRule, ...], same: list[SecurityGroupRule]
-) -> tuple[SecurityGroupRule, ...]:
-    """Return the rules of SecurityGroupRules, which must be those of the group."""
-    spoken = Counter(_identity(rule) for rule in rules)
-    for rule in same:
-        spoken[_identity(rule)] -= 1
-    for rule in (*rules, *same):
-        surplus = spoken[_identity(rule)]
-        if surplus:
-            here, there = "SecurityGroups", "SecurityGroupRules"
-            only = here if surplus > 0 else there
-            word = "egress" if rule.is_egress else "ingress"
-            raise group.error(
-                f"the {word} rule {rule.traffic} {rule.peer} stands in {only} only "
-                f"(expected the same in {here} and {there})"
-            )
-    return tuple(sorted(same, key=lambda rule: rule.is_egress))
-
-
-def _group_of_rules(
-    draft: Draft, node: Node, group_id: str, rules: list[SecurityGroupRule]
-) -> SecurityGroup:
-    """Make a group of its rules alone; its VPC is that of its interfaces, or the only one."""
-    vpc_ids = {
-        each.vpc_id for each in draft.of(NetworkInterface).values() if group_id in each.group_ids
-    } or set(draft.of(Vpc))
-    if len(vpc_ids) != 1:
-        raise node.error(
-            f"nothing tells the VPC of {group_id} "
-            "(expected it in the output of aws ec2 describe-security-groups)",
-            "GroupId",
-        )
-    return SecurityGroup(
-        group_id=group_id,
-        vpc_ids=tuple(vpc_ids),
-        owner_id=node.text_or_none("GroupOwnerId"),
-        rules=tuple(sorted(rules, key=lambda rule: rule.is_egress)),
-    )
 
 
 def _read_prefix_lists(answers: Answers, draft: Draft) -> None:

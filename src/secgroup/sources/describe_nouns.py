@@ -1,6 +1,7 @@
-"""How EC2's describe output spells each noun: one reader for each.
+"""How EC2's describe output spells VPCs, groups, ACLs, interfaces and instances: a reader each.
 
-Knows one object at a time; what needs several of them is in `describe`.
+Knows one object at a time; what needs several of them is in `describe`, routes and what they
+lead to are in `describe_routes`.
 Source of the shapes: the EC2 API, version 2016-11-15.
 """
 
@@ -21,19 +22,6 @@ from secgroup.model.interface import (
     PrivateIpv4,
 )
 from secgroup.model.network_acl import NetworkAcl, NetworkAclEntry
-from secgroup.model.route import (
-    EgressOnlyInternetGateway,
-    ElasticAddress,
-    InternetGateway,
-    NatGateway,
-    PeeringConnection,
-    PeeringSide,
-    Route,
-    RouteTable,
-    Target,
-    TargetKind,
-    VpcEndpoint,
-)
 from secgroup.model.vpc import Vpc
 from secgroup.net.address import Prefix, parse_address, parse_mac, parse_prefix
 from secgroup.net.ports import Traffic, parse_protocol, traffic_of
@@ -53,7 +41,7 @@ def _of_family(parse: Callable[[str], object], kind: type[T], word: str) -> Call
     return read
 
 
-_ipv4_address = _of_family(parse_address, IPv4Address, "an IPv4 address")
+ipv4_address = _of_family(parse_address, IPv4Address, "an IPv4 address")
 _ipv6_address = _of_family(parse_address, IPv6Address, "an IPv6 address")
 ipv4_prefix = _of_family(parse_prefix, IPv4Network, "an IPv4 CIDR block")
 ipv6_prefix = _of_family(parse_prefix, IPv6Network, "an IPv6 CIDR block")
@@ -68,7 +56,7 @@ def names_of(node: Node, key: str = "Tags") -> tuple[str, ...]:
     )
 
 
-def _associated(node: Node, key: str, state: str) -> Iterator[Node]:
+def associated(node: Node, key: str, state: str) -> Iterator[Node]:
     """Yield the associations of a block that are in force."""
     for each in node.nodes(key):
         status = each.node(state)
@@ -80,7 +68,7 @@ def ipv4_blocks(node: Node) -> tuple[IPv4Network, ...]:
     """Return the IPv4 blocks of a VPC, the primary one first."""
     blocks = [
         each.parsed("CidrBlock", ipv4_prefix)
-        for each in _associated(node, "CidrBlockAssociationSet", "CidrBlockState")
+        for each in associated(node, "CidrBlockAssociationSet", "CidrBlockState")
     ]
     primary = node.parsed_or_none("CidrBlock", ipv4_prefix)
     if primary is not None:
@@ -90,8 +78,8 @@ def ipv4_blocks(node: Node) -> tuple[IPv4Network, ...]:
 
 def ipv6_blocks(node: Node) -> tuple[IPv6Network, ...]:
     """Return the IPv6 blocks of a VPC or subnet."""
-    associated = _associated(node, "Ipv6CidrBlockAssociationSet", "Ipv6CidrBlockState")
-    return tuple(dict.fromkeys(each.parsed("Ipv6CidrBlock", ipv6_prefix) for each in associated))
+    in_force = associated(node, "Ipv6CidrBlockAssociationSet", "Ipv6CidrBlockState")
+    return tuple(dict.fromkeys(each.parsed("Ipv6CidrBlock", ipv6_prefix) for each in in_force))
 
 
 def read_vpc(node: Node, *, enable_dns_support: bool) -> Vpc:
@@ -266,18 +254,18 @@ def read_acl(node: Node) -> NetworkAcl:
 
 def _public(node: Node) -> IPv4Address | None:
     association = node.node("Association")
-    return None if association is None else association.parsed_or_none("PublicIp", _ipv4_address)
+    return None if association is None else association.parsed_or_none("PublicIp", ipv4_address)
 
 
 def _private_addresses(node: Node) -> tuple[PrivateIpv4, ...]:
     found: list[PrivateIpv4] = []
     for each in node.nodes("PrivateIpAddresses"):
-        address = each.parsed("PrivateIpAddress", _ipv4_address)
+        address = each.parsed("PrivateIpAddress", ipv4_address)
         is_primary = each.boolean("Primary", default=False)
         found.insert(
             0 if is_primary else len(found), PrivateIpv4(address=address, public=_public(each))
         )
-    primary = node.parsed_or_none("PrivateIpAddress", _ipv4_address)
+    primary = node.parsed_or_none("PrivateIpAddress", ipv4_address)
     if primary is not None and all(each.address != primary for each in found):
         found.insert(0, PrivateIpv4(address=primary, public=_public(node)))
     return tuple(dict.fromkeys(found))
@@ -348,202 +336,5 @@ def read_instance(node: Node) -> Instance:
     return Instance(
         instance_id=node.text("InstanceId"),
         instance_type=node.text_or_none("InstanceType"),
-        names=names_of(node),
-    )
-
-
-# Routes and gateways ----------------------------------------------------------------------------
-
-#: The fields of a route that name its target, the exact one first, and the kind each means.
-_TARGETS: Final = (
-    ("NatGatewayId", TargetKind.NAT_GATEWAY),
-    ("VpcPeeringConnectionId", TargetKind.PEERING),
-    ("EgressOnlyInternetGatewayId", TargetKind.EGRESS_ONLY_GATEWAY),
-    ("NetworkInterfaceId", TargetKind.INTERFACE),
-    ("InstanceId", TargetKind.INSTANCE),
-    ("TransitGatewayId", TargetKind.OTHER),
-    ("LocalGatewayId", TargetKind.OTHER),
-    ("CarrierGatewayId", TargetKind.OTHER),
-    ("CoreNetworkArn", TargetKind.OTHER),
-    ("OdbNetworkArn", TargetKind.OTHER),
-)
-
-
-def _gateway_kind(gateway_id: str, *, to_prefix_list: bool) -> TargetKind:
-    """Tell what GatewayId names: EC2 puts several kinds into it, told by the id's prefix."""
-    if gateway_id == "local":
-        return TargetKind.LOCAL
-    if gateway_id.startswith("igw-"):
-        return TargetKind.INTERNET_GATEWAY
-    if gateway_id.startswith("eigw-"):
-        return TargetKind.EGRESS_ONLY_GATEWAY
-    # Only a gateway endpoint is routed to by prefix list; the others are appliances.
-    if gateway_id.startswith("vpce-") and to_prefix_list:
-        return TargetKind.GATEWAY_ENDPOINT
-    return TargetKind.OTHER
-
-
-def _route(node: Node) -> Route:
-    destination: Prefix | PrefixListReference | None = node.parsed_or_none(
-        "DestinationCidrBlock", ipv4_prefix
-    )
-    if destination is None:
-        destination = node.parsed_or_none("DestinationIpv6CidrBlock", ipv6_prefix)
-    if destination is None:
-        if not node.text_or_none("DestinationPrefixListId"):
-            raise node.error(
-                "has no destination (expected DestinationCidrBlock, "
-                "DestinationIpv6CidrBlock or DestinationPrefixListId)"
-            )
-        destination = PrefixListReference(prefix_list_id=node.text("DestinationPrefixListId"))
-    is_blackhole = node.text_or_none("State") == "blackhole"
-    gateway_id = node.text_or_none("GatewayId")
-    target = None
-    if gateway_id:
-        to_list = isinstance(destination, PrefixListReference)
-        target = Target(
-            kind=_gateway_kind(gateway_id, to_prefix_list=to_list), target_id=gateway_id
-        )
-    for key, kind in _TARGETS:
-        if target is None and (target_id := node.text_or_none(key)):
-            target = Target(kind=kind, target_id=target_id)
-    if target is None:
-        if not is_blackhole:
-            raise node.error(
-                "leads to nothing that is known (expected GatewayId, NatGatewayId ...)"
-            )
-        target = Target(kind=TargetKind.OTHER, target_id="blackhole")
-    return Route(destination=destination, target=target, is_blackhole=is_blackhole)
-
-
-def read_route_table(node: Node) -> RouteTable:
-    """Read a RouteTable and what it is associated with."""
-    associations = list(_associated(node, "Associations", "AssociationState"))
-    return RouteTable(
-        route_table_id=node.text("RouteTableId"),
-        vpc_id=node.text("VpcId"),
-        is_main=any(each.boolean("Main", default=False) for each in associations),
-        names=names_of(node),
-        subnet_ids=tuple(
-            each.text("SubnetId") for each in associations if each.text_or_none("SubnetId")
-        ),
-        gateway_ids=tuple(
-            each.text("GatewayId") for each in associations if each.text_or_none("GatewayId")
-        ),
-        routes=tuple(_route(each) for each in node.nodes("Routes")),
-    )
-
-
-def _attached_vpc(node: Node) -> str | None:
-    for each in node.nodes("Attachments"):
-        if each.text_or_none("State") in (None, "attached", "available"):
-            return each.text("VpcId")
-    return None
-
-
-def read_internet_gateway(node: Node) -> InternetGateway:
-    """Read an InternetGateway."""
-    return InternetGateway(
-        gateway_id=node.text("InternetGatewayId"),
-        vpc_id=_attached_vpc(node),
-        names=names_of(node),
-    )
-
-
-def read_egress_only_gateway(node: Node) -> EgressOnlyInternetGateway:
-    """Read an EgressOnlyInternetGateway."""
-    return EgressOnlyInternetGateway(
-        gateway_id=node.text("EgressOnlyInternetGatewayId"),
-        vpc_id=_attached_vpc(node),
-        names=names_of(node),
-    )
-
-
-def read_nat_gateway(node: Node) -> tuple[NatGateway, tuple[NetworkInterface, ...]]:
-    """Read a NatGateway, and its interfaces as far as it tells them; the primary one first."""
-    vpc_id, subnet_id = node.text("VpcId"), node.text("SubnetId")
-    by_interface: dict[str, list[PrivateIpv4]] = {}
-    addresses = node.nodes("NatGatewayAddresses")
-    for each in sorted(addresses, key=lambda each: not each.boolean("IsPrimary", default=False)):
-        interface_id = each.text_or_none("NetworkInterfaceId")
-        address = each.parsed_or_none("PrivateIp", _ipv4_address)
-        if interface_id and address is not None:
-            public = each.parsed_or_none("PublicIp", _ipv4_address)
-            by_interface.setdefault(interface_id, []).append(
-                PrivateIpv4(address=address, public=public)
-            )
-    gateway = NatGateway(
-        gateway_id=node.text("NatGatewayId"),
-        vpc_id=vpc_id,
-        subnet_id=subnet_id,
-        interface_ids=tuple(by_interface),
-        is_public=node.text_or_none("ConnectivityType") != "private",
-        is_available=node.text_or_none("State") in (None, "available"),
-        names=names_of(node),
-    )
-    interfaces = tuple(
-        NetworkInterface(
-            interface_id=interface_id,
-            vpc_id=vpc_id,
-            subnet_id=subnet_id,
-            interface_type="natGateway",
-            ipv4=tuple(private),
-            source_dest_check=False,
-        )
-        for interface_id, private in by_interface.items()
-    )
-    return gateway, interfaces
-
-
-def read_address(node: Node) -> ElasticAddress:
-    """Read an Address."""
-    return ElasticAddress(
-        public_ip=node.parsed("PublicIp", _ipv4_address),
-        allocation_id=node.text_or_none("AllocationId"),
-        interface_id=node.text_or_none("NetworkInterfaceId"),
-        private_ip=node.parsed_or_none("PrivateIpAddress", _ipv4_address),
-        names=names_of(node),
-    )
-
-
-def _peering_side(node: Node, key: str) -> PeeringSide:
-    side = node.node(key)
-    if side is None:
-        raise node.error("is missing", key)
-    blocks: list[Prefix] = []
-    if (primary := side.parsed_or_none("CidrBlock", ipv4_prefix)) is not None:
-        blocks.append(primary)
-    blocks += (each.parsed("CidrBlock", ipv4_prefix) for each in side.nodes("CidrBlockSet"))
-    blocks += (each.parsed("Ipv6CidrBlock", ipv6_prefix) for each in side.nodes("Ipv6CidrBlockSet"))
-    return PeeringSide(
-        vpc_id=side.text("VpcId"),
-        owner_id=side.text_or_none("OwnerId"),
-        region=side.text_or_none("Region"),
-        blocks=tuple(dict.fromkeys(blocks)),
-    )
-
-
-def read_peering(node: Node) -> PeeringConnection:
-    """Read a VpcPeeringConnection."""
-    status = node.node("Status")
-    return PeeringConnection(
-        peering_id=node.text("VpcPeeringConnectionId"),
-        requester=_peering_side(node, "RequesterVpcInfo"),
-        accepter=_peering_side(node, "AccepterVpcInfo"),
-        is_active=status is None or status.text_or_none("Code") == "active",
-        names=names_of(node),
-    )
-
-
-def read_endpoint(node: Node) -> VpcEndpoint:
-    """Read a VpcEndpoint."""
-    return VpcEndpoint(
-        endpoint_id=node.text("VpcEndpointId"),
-        vpc_id=node.text("VpcId"),
-        service_name=node.text_or_none("ServiceName") or "",
-        endpoint_type=node.text_or_none("VpcEndpointType") or "Gateway",
-        is_available=(node.text_or_none("State") or "available").lower() == "available",
-        route_table_ids=node.texts("RouteTableIds"),
-        interface_ids=node.texts("NetworkInterfaceIds"),
         names=names_of(node),
     )

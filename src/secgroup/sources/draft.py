@@ -27,6 +27,7 @@ from secgroup.model.route import (
     VpcEndpoint,
 )
 from secgroup.model.vpc import Subnet, Vpc
+from secgroup.net.address import Address
 
 Noun: TypeAlias = (
     Vpc
@@ -176,7 +177,8 @@ class Draft:
         Raises
         ------
         InputError
-            An interface stands in a VPC or subnet that is nowhere.
+            An interface stands in a VPC or subnet that is nowhere, a subnet's ACL is nowhere,
+            or two interfaces of a VPC have the same address.
 
         """
         for kind, mentioned in self._mentioned.items():
@@ -188,6 +190,8 @@ class Draft:
                 self.warn(f"{word} {listed(missing)}: mentioned, but not in the files")
         _refuse_lost_interfaces(self)
         _leave_out_other_vpcs(self)
+        _refuse_lost_subnets(self)
+        _refuse_shared_addresses(self)
         for word, names in _externals(self).items():
             if names:
                 self.warn(f"{word} {listed(names)}: {_OUTSIDE[word]}")
@@ -224,6 +228,33 @@ def _refuse_lost_interfaces(draft: Draft) -> None:
                 interface,
                 f"stands in {interface.subnet_id} of {subnet.vpc_id}, not of {interface.vpc_id}",
             )
+
+
+def _refuse_lost_subnets(draft: Draft) -> None:
+    """Refuse a subnet whose ACL is nowhere, or another VPC's: it may deny what is asked."""
+    acls = draft.of(NetworkAcl)
+    for subnet in draft.of(Subnet).values():
+        acl = acls.get(subnet.network_acl_id)
+        if acl is None or acl.vpc_id != subnet.vpc_id:
+            raise draft.error(
+                subnet,
+                f"{subnet.subnet_id} has {subnet.network_acl_id}, which is no ACL of its VPC "
+                f"{subnet.vpc_id} in the files",
+            )
+
+
+def _refuse_shared_addresses(draft: Draft) -> None:
+    """Refuse two interfaces with one address in one VPC: nobody could tell whose packet it is."""
+    holders: dict[tuple[str, Address], NetworkInterface] = {}
+    for interface in draft.of(NetworkInterface).values():
+        for address in interface.addresses:
+            other = holders.setdefault((interface.vpc_id, address), interface)
+            if other is not interface:
+                raise draft.error(
+                    interface,
+                    f"{interface.interface_id} has {address}, which {other.interface_id} "
+                    f"of the same VPC has too",
+                )
 
 
 def _leave_out_other_vpcs(draft: Draft) -> None:
