@@ -1,0 +1,78 @@
+"""A progress bar on standard error, when it takes more than a second and a person is watching."""
+
+import sys
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Final
+
+_PATIENCE_S: Final = 1.0
+#: Steps between two looks at the clock.
+_STEPS: Final = 256
+
+
+class Progress:
+    """Shows how far a file has been read.
+
+    Parameters
+    ----------
+    total : int or None
+        Bytes of the file; None when nobody knows.
+    position : callable
+        Returns the bytes read so far.
+
+    """
+
+    def __init__(self, total: int | None, position: Callable[[], int]) -> None:
+        self._total = total
+        self._position = position
+        self._count = 0
+        self._started_s = time.monotonic()
+        self._is_watched = sys.stderr.isatty()
+        self._bar: Any = None
+        self._task: Any = None
+
+    def __enter__(self) -> "Progress":
+        """Begin."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Take the bar away."""
+        if self._bar is not None:
+            self._bar.stop()
+
+    def step(self) -> None:
+        """One more packet."""
+        self._count += 1
+        if self._count % _STEPS == 0 and self._is_watched:
+            self._show()
+
+    def _show(self) -> None:
+        if self._bar is None:
+            if time.monotonic() - self._started_s < _PATIENCE_S:
+                return
+            self._start()
+        self._bar.update(
+            self._task, completed=self._position(), description=f"{self._count:,} packets"
+        )
+
+    def _start(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import Progress as Bar
+
+        self._bar = Bar(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TaskProgressColumn(),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            transient=True,
+        )
+        self._task = self._bar.add_task("", total=self._total)
+        self._bar.start()

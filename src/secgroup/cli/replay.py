@@ -1,0 +1,321 @@
+"""`secgroup replay`: a capture in, verdicts out.
+
+Owns the options, the files and the order in which they are opened; what a replay is, `replay`
+knows.
+"""
+
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, BinaryIO, cast
+
+import click
+
+from secgroup.cli.options import load_also, network_options
+from secgroup.errors import CaptureError, InputError
+
+if TYPE_CHECKING:
+    from secgroup.model.network import Network
+    from secgroup.reference.memory import Switches
+    from secgroup.replay.run import Run, Sink
+    from secgroup.replay.summary import Summary
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Outputs:
+    """The files to write, each None when nobody asked for it."""
+
+    decisions: str | None
+    connections: str | None
+    annotate: str | None
+    flow_log: str | None
+    format: str | None
+    interval: int
+    window_start: str | None
+
+
+@click.command("replay")
+@network_options
+@click.argument("capture", metavar="CAPTURE")
+@click.option(
+    "--at",
+    metavar="[CAPTURE_INTERFACE=]ENI",
+    multiple=True,
+    help="The interface that was captured; packets are decided there only.",
+)
+@click.option("--vpc", metavar="VPC", help="Which VPC, when two have the same address.")
+@click.option("--decapsulate", type=click.Choice(["vxlan"]), help="Look inside Traffic Mirroring.")
+@click.option(
+    "--change",
+    "changes",
+    metavar="TIME=NETWORK",
+    multiple=True,
+    help="Put another network in force: seconds from the first packet, or RFC 3339.",
+)
+@click.option("--against", metavar="NETWORK", help="List the connections it judges differently.")
+@click.option("--no-adopt", is_flag=True, help="Open connections get no entries.")
+@click.option(
+    "--allowance", metavar="[OWNER=]N", multiple=True, help="Tracked connections per instance."
+)
+@click.option("--no-related-icmp", is_flag=True, help="ICMP errors: only what AWS documents.")
+@click.option("--loose-tcp", is_flag=True, help="TCP in mid-stream makes an entry.")
+@click.option("--strict-tcp", is_flag=True, help="TCP in mid-stream is refused.")
+@click.option("--decisions", metavar="FILE", help="Every decision, as JSON Lines.")
+@click.option("--connections", metavar="FILE", help="Every flow alive at the end, as JSON Lines.")
+@click.option("--annotate", metavar="FILE.pcapng", help="The capture with verdicts as comments.")
+@click.option("--flow-log", metavar="FILE", help="A flow log; .gz and .parquet by suffix.")
+@click.option("--format", metavar="FIELDS", help="Its fields, as AWS spells them.")
+@click.option("--interval", type=click.Choice(["60", "600"]), help="Its windows, in seconds.")
+@click.option("--window-start", metavar="TIME", help="When a window starts (RFC 3339).")
+@click.option("--json", "as_json", is_flag=True, help="The summary for machines.")
+@click.option("--fail-on", type=click.Choice(["rejected"]), help="Exit 1 if there are any.")
+def command(network: "Network", capture: str, **options: Any) -> int:
+    """Decide every packet of CAPTURE (pcap or pcapng; - is standard input), and say why.
+
+    NETWORK is a CloudFormation template, or a file or folder of aws ec2 describe-* output.
+    """
+    from secgroup.cli import BAD_INPUT, DONE, NO
+    from secgroup.replay.firewall import Firewall
+
+    outputs = _outputs(options, capture)
+    switches = _switches(options)
+    at = _at(options["at"])
+    changes = [_change(text) for text in options["changes"]]
+    kept = {"switches": switches, "at": at, "vpc": options["vpc"], "adopt": not options["no_adopt"]}
+    firewall = Firewall(network, **kept)
+    against = None
+    if options["against"] is not None:
+        against = Firewall(load_also(options["against"]), **kept)
+    with ExitStack() as stack:
+        damage: CaptureError | None = None
+        source = stack.enter_context(_source(capture, twice=outputs.annotate is not None))
+        from secgroup.replay.run import Run
+
+        run = Run(
+            firewall,
+            changes=changes,
+            against=against,
+            sinks=list(_sinks(outputs, network, stack)),
+        )
+        try:
+            _go(run, source, outputs, stack, decapsulate=options["decapsulate"] is not None)
+        except CaptureError as error:
+            damage = error
+        summary = run.finish(damage=None if damage is None else str(damage))
+        if summary.decisions == 0 and damage is None:
+            raise _nothing_decided(summary, source.name)
+        _write_connections(outputs, summary, stack)
+    _warn(summary)
+    _show(summary, source.name, as_json=options["as_json"], against=options["against"])
+    if damage is not None:
+        click.echo(f"secgroup: {damage}", err=True)
+        return BAD_INPUT
+    return NO if options["fail_on"] == "rejected" and summary.rejected > 0 else DONE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Source:
+    """A capture that is open, `again` a second time where it is to be copied."""
+
+    name: str
+    stream: BinaryIO
+    again: BinaryIO | None
+    size: int | None
+
+
+@contextmanager
+def _source(capture: str, *, twice: bool) -> Iterator[_Source]:
+    """Open a capture, with a second reader where it must be read twice."""
+    if capture == "-":
+        stream: BinaryIO = sys.stdin.buffer
+        if not twice:
+            yield _Source(name="standard input", stream=stream, again=None, size=None)
+            return
+        # What comes through a pipe can be read once.
+        with tempfile.NamedTemporaryFile() as spool:
+            while chunk := stream.read(1 << 20):
+                spool.write(chunk)
+            spool.flush()
+            with _source(spool.name, twice=True) as found:
+                yield _Source(
+                    name="standard input", stream=found.stream, again=found.again, size=found.size
+                )
+        return
+    path = Path(capture)
+    try:
+        with ExitStack() as stack:
+            first = stack.enter_context(path.open("rb"))
+            second = stack.enter_context(path.open("rb")) if twice else None
+            size = path.stat().st_size if path.is_file() else None
+            stack_owned = stack.pop_all()
+    except (OSError, ValueError) as problem:
+        reason = problem.strerror if isinstance(problem, OSError) else str(problem)
+        raise InputError(f"cannot be opened: {reason}", source=capture) from None
+    with stack_owned:
+        yield _Source(name=capture, stream=first, again=second, size=size)
+
+
+def _go(
+    run: "Run", source: _Source, outputs: _Outputs, stack: ExitStack, *, decapsulate: bool
+) -> None:
+    """Take every frame through the replay, and copy it with its comment if that is asked for."""
+    from secgroup.cli.progress import Progress
+    from secgroup.flowlog.write import replacing
+    from secgroup.net.capture import annotate, read_capture
+    from secgroup.replay.run import comment_of
+
+    frames = read_capture(source.stream, decapsulate=decapsulate)
+    steps = run.steps(frames)
+    with Progress(source.size, source.stream.tell) as progress:
+        if source.again is not None and outputs.annotate is not None:
+            copy = stack.enter_context(replacing(Path(outputs.annotate)))
+
+            def comment(_number: int) -> str | None:
+                progress.step()
+                _, placed = next(steps)
+                return comment_of(placed)
+
+            annotate(source.again, cast("BinaryIO", copy), comment, source=source.name)
+        for _ in steps:
+            progress.step()
+
+
+def _sinks(outputs: _Outputs, network: "Network", stack: ExitStack) -> "Iterator[Sink]":
+    from secgroup.flowlog.write import replacing
+    from secgroup.replay.run import DecisionSink, FlowLogSink
+
+    if outputs.decisions is not None:
+        yield DecisionSink(stack.enter_context(replacing(Path(outputs.decisions))))
+    if outputs.flow_log is not None:
+        from secgroup.flowlog.aggregate import Aggregator
+        from secgroup.flowlog.fields import DEFAULT_FORMAT, parse_format
+        from secgroup.flowlog.write import flow_log_writer
+
+        fields = DEFAULT_FORMAT if outputs.format is None else parse_format(outputs.format)
+        aggregator = Aggregator(
+            network,
+            fields,
+            interval_s=outputs.interval,
+            window_start_ms=_window_start(outputs.window_start),
+        )
+        writer = stack.enter_context(flow_log_writer(Path(outputs.flow_log), fields))
+        yield FlowLogSink(aggregator, writer)
+
+
+def _write_connections(outputs: _Outputs, summary: "Summary", stack: ExitStack) -> None:
+    from secgroup.flowlog.write import replacing
+    from secgroup.replay.live import live_lines
+
+    if outputs.connections is not None:
+        stream: IO[bytes] = stack.enter_context(replacing(Path(outputs.connections)))
+        for line in live_lines(summary.firewall):
+            stream.write(line.encode() + b"\n")
+
+
+def _outputs(options: dict[str, Any], capture: str) -> _Outputs:
+    """Collect the output options, and refuse those that do not fit together."""
+    names = {"flow_log": "--flow-log"} | {
+        name: f"--{name}" for name in ("decisions", "connections", "annotate")
+    }
+    taken = {} if capture == "-" else {Path(capture).resolve(): "CAPTURE"}
+    for name, option in names.items():
+        if options[name] is not None:
+            path = Path(options[name]).resolve()
+            other = taken.setdefault(path, option)
+            if other != option and (path.is_file() or not path.exists()):
+                raise click.UsageError(f"{option} and {other} are the same file: {options[name]}")
+    if options["flow_log"] is None:
+        for name in ("format", "interval", "window_start"):
+            if options[name] is not None:
+                raise click.UsageError(f"--{name.replace('_', '-')} needs --flow-log FILE")
+    return _Outputs(
+        decisions=options["decisions"],
+        connections=options["connections"],
+        annotate=options["annotate"],
+        flow_log=options["flow_log"],
+        format=options["format"],
+        interval=int(options["interval"] or 600),
+        window_start=options["window_start"],
+    )
+
+
+def _switches(options: dict[str, Any]) -> "Switches":
+    from secgroup.reference.memory import Switches
+
+    if options["loose_tcp"] and options["strict_tcp"]:
+        raise click.UsageError("--loose-tcp and --strict-tcp exclude each other")
+    everyone: int | None = None
+    single: dict[str, int] = {}
+    for text in options["allowance"]:
+        owner, equals, number = text.rpartition("=")
+        if not number.isascii() or not number.isdigit() or (equals and not owner):
+            raise InputError(
+                "expected N or OWNER=N, a number of connections", source=f"--allowance {text}"
+            )
+        if equals:
+            single[owner] = int(number)
+        else:
+            everyone = int(number)
+    return Switches(
+        related_icmp=not options["no_related_icmp"],
+        loose_tcp=options["loose_tcp"],
+        strict_tcp=options["strict_tcp"],
+        allowance=everyone,
+        allowances=single,
+    )
+
+
+def _at(texts: tuple[str, ...]) -> dict[str | None, str]:
+    found: dict[str | None, str] = {}
+    for text in texts:
+        captured, equals, name = text.rpartition("=")
+        key = captured if equals else None
+        if key in found or not name or key == "":
+            raise InputError(
+                "expected ENI or CAPTURE_INTERFACE=ENI, each once", source=f"--at {text}"
+            )
+        found[key] = name
+    return found
+
+
+def _change(text: str) -> Any:
+    from secgroup.replay.change import Change, parse_change
+
+    time, name = parse_change(text)
+    return Change(time=time, network=load_also(name), name=name)
+
+
+def _window_start(text: str | None) -> int | None:
+    from secgroup.replay.change import rfc3339_ns
+
+    if text is None:
+        return None
+    expected = "expected a time as RFC 3339 (2026-03-01T12:00:00Z)"
+    return rfc3339_ns(text, expected=expected, source=f"--window-start {text}") // 1_000_000
+
+
+def _nothing_decided(summary: "Summary", name: str) -> InputError:
+    from secgroup.cli.replay_text import nothing_decided
+
+    return InputError(nothing_decided(summary), source=name)
+
+
+def _warn(summary: "Summary") -> None:
+    from secgroup.cli.replay_text import warnings
+
+    for line in warnings(summary):
+        click.echo(f"secgroup: warning: {line}", err=True)
+
+
+def _show(summary: "Summary", name: str, *, as_json: bool, against: str | None) -> None:
+    if as_json:
+        from secgroup.cli.replay_json import as_text
+
+        click.echo(as_text(summary, name))
+        return
+    from secgroup.cli.replay_text import show
+
+    show(summary, name, against=against)

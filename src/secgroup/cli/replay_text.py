@@ -1,0 +1,358 @@
+"""The summary of a replay for people: what was refused first, then what passed and by which rule.
+
+Owns words and order only; every number is the summary's.
+"""
+
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from typing import Final
+
+import click
+
+from secgroup.cli.table import draw
+from secgroup.decision import Reason, Verdict
+from secgroup.model.interface import NetworkInterface
+from secgroup.model.network_acl import NetworkAclEntry
+from secgroup.net.direction import Direction
+from secgroup.net.packet import Packet
+from secgroup.net.protocol import protocol_name
+from secgroup.replay.connections import Connection, Outcome, Placed
+from secgroup.replay.summary import Difference, RuleUse, Summary
+from secgroup.replay.who import Undecided
+
+#: Lines of a list before the rest is only counted; `--json` has everything.
+_LINES: Final = 20
+_ADDRESSES: Final = 5
+
+#: What each cause is called.
+_UNDECIDED: Final = {
+    Undecided.NOT_IP: "not IP",
+    Undecided.CUT_FRAME: "cut before IP begins",
+    Undecided.COPY: "copies of packets captured on another interface",
+    Undecided.UNPLACED: "that nothing assigns to an interface",
+    Undecided.UNKNOWN_IN_VPC: "between addresses of a VPC that no network interface has",
+    Undecided.FOREIGN: "between addresses outside the network",
+    Undecided.BEYOND_TRANSLATION: "beyond an address translation, which is not replayed",
+}
+
+
+def show(summary: Summary, name: str, *, against: str | None = None) -> None:
+    """Write the summary to standard output."""
+    _show_head(summary, name)
+    _show_refused(summary)
+    _show_cut(summary)
+    _show_open(summary)
+    if summary.differences is not None:
+        _show_differences(summary.differences, against or "the other network")
+    _show_rules(summary)
+    _show_acl_entries(summary)
+    _show_interfaces(summary)
+    _show_undecided(summary)
+
+
+def nothing_decided(summary: Summary) -> str:
+    """Return the line that says why not one packet could be decided."""
+    firewall = summary.firewall
+    if summary.tally.frames == 0:
+        return "the capture has no packets"
+    seen: list[str] = []
+    for cause in Undecided:
+        seen += [str(address) for address, _ in firewall.census.most_frequent(cause, _ADDRESSES)]
+    known = sorted(
+        (address for each in firewall.network.interfaces.values() for address in each.addresses),
+        key=lambda address: (address.version, address),
+    )
+    causes = ", ".join(
+        f"{count} {_UNDECIDED[cause]}" for cause, count in firewall.census.counts.most_common()
+    )
+    return (
+        f"not one of {_count(summary.tally.frames, 'frame')} could be decided: {causes}; "
+        f"the capture has {_some(seen)}, the network has {_some(map(str, known))} "
+        "(--address says what is deployed, --at where it was captured)"
+    )
+
+
+def warnings(summary: Summary) -> Iterator[str]:
+    """Yield what a person should know before trusting the numbers."""
+    for step in summary.firewall.clock_steps:
+        seconds = abs(step.step_ns) / 1e9
+        way = "back" if step.step_ns < 0 else "forward"
+        judged = "; judged at the latest time" if step.step_ns < 0 else ""
+        yield f"frame {step.frame}: the clock steps {way} by {seconds:,.3f} s{judged}"
+    for change in summary.left:
+        yield f"--change {change.time.text}={change.name}: the capture ends before it"
+
+
+def _count(number: int, noun: str) -> str:
+    plural = noun if number == 1 else f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    return f"{number:,} {plural}"
+
+
+def _some(names: Iterable[str]) -> str:
+    every = list(dict.fromkeys(names))
+    if not every:
+        return "no address"
+    more = f" and {len(every) - 8:,} more" if len(every) > 8 else ""
+    return ", ".join(every[:8]) + more
+
+
+def _show_head(summary: Summary, name: str) -> None:
+    firewall, tally = summary.firewall, summary.tally
+    first_ns = tally.first_ns or 0
+    began = datetime.fromtimestamp(first_ns // 1_000_000_000, UTC)
+    length_s = firewall.now_ms / 1000 - first_ns // 1_000_000 / 1000
+    click.echo(
+        f"{name}: {_count(tally.frames, 'frame')} in {length_s:,.3f} s "
+        f"from {began:%Y-%m-%d %H:%M:%S} UTC"
+    )
+    if summary.damage is not None:
+        click.echo(f"  cut short: {summary.damage}")
+    accepted = summary.decisions - summary.rejected
+    click.echo(
+        f"  {_count(summary.decisions, 'decision')} at {_count(len(tally.interfaces), 'interface')}"
+        f": {accepted:,} accepted, {summary.rejected:,} rejected"
+    )
+    counts = {outcome: len(summary.of(outcome)) for outcome in Outcome}
+    adopted = sum(each.adoption is not None and each.adoption.adopted for each in firewall.observed)
+    click.echo(
+        f"  {_count(len(firewall.observed), 'connection')}: {counts[Outcome.ALLOWED]:,} allowed, "
+        f"{counts[Outcome.REFUSED]:,} refused, {counts[Outcome.CUT]:,} cut, "
+        f"{counts[Outcome.OPEN_BEFORE]:,} open before the capture ({adopted:,} adopted)"
+    )
+    for frame, change in summary.made:
+        click.echo(f"  {change.name} in force from frame {frame:,} on ({change.time.text})")
+
+
+def _show_refused(summary: Summary) -> None:
+    _show_refusals("Refused", "the opener was rejected", summary.of(Outcome.REFUSED))
+
+
+def _show_cut(summary: Summary) -> None:
+    _show_refusals("Cut", "accepted, and rejected later", summary.of(Outcome.CUT))
+
+
+def _show_refusals(title: str, meaning: str, connections: list[Connection]) -> None:
+    groups: dict[tuple[object, ...], list[Connection]] = {}
+    for each in connections:
+        groups.setdefault(_alike(each), []).append(each)
+    if not groups:
+        return
+    click.echo(f"\n{title} ({meaning})")
+    for group in list(groups.values())[:_LINES]:
+        _show_group(group)
+    if len(groups) > _LINES:
+        click.echo(f"  and {len(groups) - _LINES:,} more like these (--json has all)")
+
+
+def _alike(connection: Connection) -> tuple[object, ...]:
+    """Return what the connections of one entry of the list share: all but ports and times."""
+    opener, refusal = connection.opener, connection.refusal
+    if refusal is None:
+        return (connection.number,)
+    decision = refusal.decision
+    is_acl = decision.reason is Reason.NETWORK_ACL
+    where = None if refusal.interface is None else refusal.interface.interface_id
+    return (
+        opener.protocol,
+        opener.source,
+        opener.destination,
+        opener.icmp_type,
+        where,
+        refusal.direction,
+        decision.reason,
+        decision.network_acl_id if is_acl else None,
+        decision.acl_rule_number if is_acl else None,
+    )
+
+
+def _show_group(group: list[Connection]) -> None:
+    first = group[0]
+    refusal = first.refusal
+    click.echo(f"  {_who_to_whom(group)}")
+    if refusal is None:
+        return
+    frames = f"frame {refusal.frame:,}" if len(group) == 1 else f"first in frame {refusal.frame:,}"
+    click.echo(f"      {where_and_why(refusal)}, {frames}")
+    if first.outcome is Outcome.CUT:
+        before = _count(first.accepted, "packet")
+        click.echo(f"      after {before} and {(refusal.time_ns - first.first_ns) / 1e9:,.3f} s")
+    after = sum(each.after for each in group)
+    if after:
+        passed = sum(each.after_accepted for each in group)
+        click.echo(
+            f"      {_count(after, 'later packet')} in the capture, {passed:,} of them accepted"
+        )
+
+
+def _who_to_whom(group: list[Connection]) -> str:
+    opener = group[0].opener
+    ports = [each.opener.destination_port for each in group]
+    known = sorted({port for port in ports if port is not None})
+    service = service_of(opener)
+    if len(known) > 1:
+        shown = ", ".join(map(str, known[:8])) + (", …" if len(known) > 8 else "")
+        service = f"{protocol_name(opener.protocol)}/{shown}"
+    number = "" if len(group) == 1 else f"  ({_count(len(group), 'connection')})"
+    return f"{opener.source} → {opener.destination}  {service}{number}"
+
+
+def service_of(packet: Packet) -> str:
+    """Write what a packet asks for: `tcp/443`, `icmp/8/0`, `47`."""
+    parts = [protocol_name(packet.protocol)]
+    if packet.destination_port is not None:
+        parts.append(str(packet.destination_port))
+    if packet.icmp is not None:
+        parts += [str(packet.icmp.type), str(packet.icmp.code)]
+    return "/".join(parts)
+
+
+def where_and_why(placed: Placed) -> str:
+    """Write where a packet was rejected, and why."""
+    decision = placed.decision
+    where = "" if placed.interface is None else f"{label(placed.interface)} {placed.direction}: "
+    return where + why(decision.reason, decision.network_acl_id, decision.acl_rule_number)
+
+
+def why(reason: Reason, acl_id: str | None, rule_number: int | None) -> str:
+    """Write a reason, with the entry of the ACL if that was it."""
+    if reason is Reason.NETWORK_ACL:
+        return f"{reason.name} {acl_id} entry {entry_name(rule_number)}"
+    return reason.name
+
+
+def entry_name(rule_number: int | None) -> str:
+    """Write the number of an entry, `*` for the implicit denies, as the console does."""
+    return "*" if rule_number is not None and rule_number > 32766 else str(rule_number)
+
+
+def label(interface: NetworkInterface) -> str:
+    """Write an interface's id, and its name if it has another one."""
+    names = [name for name in interface.names if name != interface.interface_id]
+    return f"{interface.interface_id} ({names[0]})" if names else interface.interface_id
+
+
+def _show_open(summary: Summary) -> None:
+    connections = [each for each in summary.firewall.observed if each.was_open]
+    if not connections:
+        return
+    click.echo("\nOpen before the capture")
+    for each in connections[:_LINES]:
+        click.echo(f"  {_ends(each)}  {_how_adopted(each)}")
+    if len(connections) > _LINES:
+        click.echo(f"  and {len(connections) - _LINES:,} more (--json has all)")
+
+
+def _ends(connection: Connection) -> str:
+    opener = connection.opener
+    source = f"{opener.source}" if opener.source_port is None else _socket(opener)
+    return f"{source} → {opener.destination}  {service_of(opener)}"
+
+
+def _socket(packet: Packet) -> str:
+    address = f"[{packet.source}]" if packet.family == 6 else str(packet.source)
+    return f"{address}:{packet.source_port}"
+
+
+def _how_adopted(connection: Connection) -> str:
+    adoption = connection.adoption
+    fate = f", {connection.outcome.value}" if connection.outcome is Outcome.CUT else ""
+    if adoption is None:
+        return f"not adopted (--no-adopt){fate}"
+    if adoption.refusal is None:
+        return f"adopted{fate}"
+    return f"not adopted: a SYN would be rejected at {where_and_why(adoption.refusal)}{fate}"
+
+
+def _show_differences(differences: tuple[Difference, ...], name: str) -> None:
+    if not differences:
+        click.echo(f"\nAgainst {name}: every connection is judged alike")
+        return
+    rows = [
+        (_ends(known), verdict_of(each.here), verdict_of(each.there))
+        for each in differences[:_LINES]
+        if (known := each.here or each.there) is not None
+    ]
+    draw(f"Judged differently by {name}", ("connection", "here", "there"), rows)
+    if len(differences) > _LINES:
+        click.echo(f"  and {len(differences) - _LINES:,} more (--json has all)")
+
+
+def verdict_of(connection: Connection | None) -> str:
+    """Write what became of a connection, with where and why if it was refused."""
+    if connection is None:
+        return "not decided"
+    text = connection.outcome.value.replace("_", " ")
+    if connection.refusal is not None:
+        return f"{text} at {where_and_why(connection.refusal)}"
+    return text
+
+
+def _rule_text(use: RuleUse) -> tuple[str, str]:
+    rule = use.rule
+    way = "egress to" if rule.is_egress else "ingress from"
+    return rule.rule_id, f"{rule.traffic} {way} {rule.peer}"
+
+
+def _show_rules(summary: Summary) -> None:
+    rules = summary.rules()
+    used = sorted((use for use in rules if use.packets), key=lambda use: -use.packets)
+    draw(
+        "Allowed, by rule",
+        ("rule", "allows", "connections", "packets"),
+        [(*_rule_text(use), f"{use.connections:,}", f"{use.packets:,}") for use in used],
+    )
+    unused = [use for use in rules if not use.packets and use.is_at_capture]
+    draw("Rules never used", ("rule", "allows"), [_rule_text(use) for use in unused])
+    elsewhere = sum(not use.packets and not use.is_at_capture for use in rules)
+    if elsewhere:
+        click.echo(
+            f"\n{_count(elsewhere, 'rule')} of groups that no interface of this capture carries"
+        )
+
+
+def _show_acl_entries(summary: Summary) -> None:
+    rows = [
+        (
+            use.network_acl_id,
+            f"{use.direction} {entry_name(use.rule_number)}",
+            _entry_text(use.entry),
+            f"{use.packets:,}",
+        )
+        for use in summary.acl_entries()
+    ]
+    draw("Network ACL entries", ("ACL", "entry", "says", "packets"), rows)
+
+
+def _entry_text(entry: NetworkAclEntry | None) -> str:
+    if entry is None:
+        return "deny all"
+    return f"{'allow' if entry.is_allow else 'deny'} {entry.traffic} {entry.cidr}"
+
+
+def _show_interfaces(summary: Summary) -> None:
+    interfaces = {
+        interface_id: interface
+        for network in summary.tally.networks
+        for interface_id, interface in network.interfaces.items()
+    }
+    rows = []
+    for interface_id, count in sorted(summary.tally.interfaces.items()):
+        cells = [
+            f"{count.packets[direction, verdict]:,}"
+            for direction in (Direction.INGRESS, Direction.EGRESS)
+            for verdict in (Verdict.ACCEPT, Verdict.REJECT)
+        ]
+        rows.append((label(interfaces[interface_id]), f"{count.connections:,}", *cells))
+    header = ("interface", "connections", "in", "in rejected", "out", "out rejected")
+    draw("Packets by interface", header, rows)
+
+
+def _show_undecided(summary: Summary) -> None:
+    census = summary.firewall.census
+    if not census.counts:
+        return
+    click.echo("\nNot decided")
+    for cause, count in census.counts.most_common():
+        listed = census.most_frequent(cause, _ADDRESSES)
+        addresses = ", ".join(f"{address} ({number:,})" for address, number in listed)
+        click.echo(f"  {count:,} {_UNDECIDED[cause]}{': ' + addresses if addresses else ''}")

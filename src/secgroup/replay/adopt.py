@@ -1,0 +1,117 @@
+"""Giving connections that were open before the capture the entries they must have had.
+
+A TCP connection whose first captured packet is no bare SYN was opened unseen. It is adopted when
+a SYN could have opened it at every interface where it is decided: its entries then are there, in
+ESTABLISHED. The sender of a SYN-ACK is the server; otherwise the side with the lower port is
+taken for it first, and then the other.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from secgroup.conntrack.flow import key_of
+from secgroup.conntrack.state import State
+from secgroup.conntrack.table import FlowTable
+from secgroup.decision import Reason
+from secgroup.net.packet import Packet, Tcp
+from secgroup.net.protocol import TcpFlag
+from secgroup.replay.connections import Adoption, Placed
+from secgroup.replay.who import Place
+
+#: Bytes of an IPv4 and an IPv6 SYN without options.
+_SYN_LENGTH = {4: 40, 6: 60}
+
+
+def adopt(
+    packet: Packet,
+    place: Place,
+    flows: FlowTable,
+    decide: Callable[[Packet, Place], tuple[Placed, ...]],
+) -> Adoption:
+    """Adopt the connection of `packet` if a SYN could have opened it.
+
+    Parameters
+    ----------
+    packet : Packet
+        The first captured segment of the connection, and no bare SYN.
+    place : Place
+        Where it is decided.
+    flows : FlowTable
+        Where the entries go; unchanged when it is not adopted.
+    decide : callable
+        Decides a packet at a place, as any packet: up to the first interface that rejects it.
+
+    Returns
+    -------
+    Adoption
+        When no orientation is possible, with the refusal in the likelier one.
+
+    """
+    first_refusal: Adoption | None = None
+    for opener, way in _orientations(packet, place):
+        placed = decide(opener, way)
+        if placed[-1].decision.accepted:
+            for each in placed:
+                _establish(flows, each, opener, packet)
+            rules = tuple(
+                (each.interface.interface_id, each.decision.rule_ids)
+                for each in placed
+                if each.interface is not None
+            )
+            return Adoption(opener=opener, rule_ids=rules)
+        for each in placed[:-1]:
+            _withdraw(flows, each, opener)
+        first_refusal = first_refusal or Adoption(opener=opener, refusal=placed[-1])
+    assert first_refusal is not None
+    return first_refusal
+
+
+def _orientations(packet: Packet, place: Place) -> Iterator[tuple[Packet, Place]]:
+    """Yield the SYNs that could have opened the connection, with their places."""
+    tcp = packet.tcp
+    if tcp is None or packet.source_port is None or packet.destination_port is None:
+        return
+    syn = Tcp(flags=TcpFlag.SYN, sequence=0, acknowledgement=0, payload=0)
+    forth = replace(packet, tcp=syn, length=_SYN_LENGTH[packet.family], fragment=None)
+    back = replace(
+        forth,
+        source=packet.destination,
+        destination=packet.source,
+        source_port=packet.destination_port,
+        destination_port=packet.source_port,
+    )
+    reverse = place._replace(sender=place.receiver, receiver=place.sender)
+    if tcp.flags & (TcpFlag.SYN | TcpFlag.ACK) == TcpFlag.SYN | TcpFlag.ACK:
+        yield back, reverse
+    elif packet.source_port < packet.destination_port:
+        yield from ((back, reverse), (forth, place))
+    else:
+        yield from ((forth, place), (back, reverse))
+
+
+def _establish(flows: FlowTable, placed: Placed, opener: Packet, segment: Packet) -> None:
+    """Bring the entry that the SYN has just made to where `segment` finds the connection."""
+    if placed.decision.reason is not Reason.NEW or placed.direction is None:
+        return
+    if placed.interface is None or segment.tcp is None:
+        return
+    key = key_of(opener, placed.direction, placed.interface.owner)
+    flow = None if key is None else flows.get(key)
+    if flow is None:
+        return
+    of_sender = segment.tcp.sequence
+    acknowledged = segment.tcp.flags & TcpFlag.ACK
+    of_other = segment.tcp.acknowledgement if acknowledged else None
+    forth = (segment.source, segment.source_port) == (opener.source, opener.source_port)
+    positions = (of_sender, of_other) if forth else (of_other, of_sender)
+    flows.put(replace(flow, state=State.ESTABLISHED, next=positions))
+
+
+def _withdraw(flows: FlowTable, placed: Placed, opener: Packet) -> None:
+    """Take back what a SYN made that was rejected further on."""
+    if placed.decision.reason is not Reason.NEW or placed.direction is None:
+        return
+    if placed.interface is not None:
+        key = key_of(opener, placed.direction, placed.interface.owner)
+        if key is not None:
+            flows.remove(key)
