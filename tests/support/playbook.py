@@ -10,11 +10,10 @@ from dataclasses import dataclass
 
 from secgroup.decision import Reason
 from secgroup.lessons.story import Change, Line, Send, Step, Story, Wait, tell
+from secgroup.lessons.transcript import described
 from secgroup.model.network import Network
 from secgroup.net.direction import Direction
-from secgroup.net.packet import Datagram, Packet
-from secgroup.net.ports import Traffic
-from secgroup.net.protocol import protocol_name
+from secgroup.net.packet import Datagram
 from secgroup.reference.memory import AS_DOCUMENTED, Switches
 
 _open: list["Playbook"] = []
@@ -113,20 +112,3 @@ def written(line: Line) -> str:
         f"{mark} {time}  {line.step.direction!s:<7} {described(line.step.packet):<64} "
         f"expected {answer} got {line.decision.reason.name}"
     )
-
-
-def described(packet: Datagram) -> str:
-    """A packet in one line."""
-    if not isinstance(packet, Packet):
-        return f"malformed: {packet.problem}"
-    ports = ("", "")
-    if packet.source_port is not None:
-        ports = (f":{packet.source_port}", f":{packet.destination_port}")
-    what = protocol_name(packet.protocol)
-    if packet.tcp is not None:
-        what = " ".join(flag.name or "" for flag in packet.tcp.flags) or "no flags"
-    elif packet.icmp is not None:
-        what = str(Traffic(protocol=packet.protocol, icmp_type=packet.icmp_type))
-    if packet.fragment is not None:
-        what += f" fragment at {packet.fragment.offset}"
-    return f"{packet.source}{ports[0]} > {packet.destination}{ports[1]} {what}"

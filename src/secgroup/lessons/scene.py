@@ -5,7 +5,7 @@ format for users: they bring what AWS gives them.
 """
 
 from collections.abc import Mapping, Sequence
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from types import MappingProxyType
 from typing import Final
 
@@ -36,6 +36,7 @@ def scene(
     interfaces: Mapping[str, str],
     acls: Mapping[str, Sequence[str]] = _NOTHING,
     prefix_lists: Mapping[str, Sequence[str]] = _NOTHING,
+    unchecked: Sequence[str] = (),
     vpc: Vpc = VPC,
 ) -> Network:
     """Put a network of one VPC together.
@@ -54,6 +55,9 @@ def scene(
         Subnets are the /24 and /64 of the addresses, named like `10.0.1`.
     prefix_lists : mapping of str to sequence of str
         Blocks of each list, whose name begins with `pl-`.
+
+    unchecked : sequence of str
+        The interfaces whose source/destination check is off.
 
     Raises
     ------
@@ -77,7 +81,7 @@ def scene(
             subnet_id=subnet_id,
             vpc_id=vpc.vpc_id,
             network_acl_id=f"acl-{subnet_id}" if subnet_id in acls else "acl-default",
-            ipv4_block=ip_network(f"{subnet_id}.0/24"),
+            ipv4_block=IPv4Network(f"{subnet_id}.0/24"),
             ipv6_blocks=tuple(
                 IPv6Network((int(block.network_address) + (int(subnet_id.split(".")[2]) << 64), 64))
                 for block in vpc.ipv6_blocks
@@ -90,6 +94,7 @@ def scene(
             instance_id=f"i-{name.partition('-')[0]}",
             ipv4=tuple(PrivateIpv4(address=address) for address in ipv4),
             ipv6=ipv6,
+            source_dest_check=name not in unchecked,
             group_ids=tuple(word for word in words if word.count(".") != 3 and ":" not in word),
         )
     return Network(
