@@ -1,6 +1,8 @@
 import gzip
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow
@@ -126,6 +128,32 @@ def test_full_disk_is_an_output_error(tmp_path, suffix):
 def test_device_is_written_to_and_not_replaced(tmp_path):
     written(Path(os.devnull))
     assert stat.S_ISCHR(Path(os.devnull).stat().st_mode)
+
+
+WRITES_TO_STDOUT = """
+import sys
+from pathlib import Path
+from secgroup.flowlog.fields import DEFAULT_FORMAT
+from secgroup.flowlog.write import flow_log_writer
+print("before", flush=True)
+with flow_log_writer(Path("/dev/stdout"), DEFAULT_FORMAT):
+    pass
+print("after")
+"""
+
+
+@pytest.mark.parametrize("is_pipe", [True, False])
+def test_standard_output_is_written_to_in_its_order(tmp_path, is_pipe):
+    path = tmp_path / "out.txt"
+    with path.open("w") as file:
+        done = subprocess.run(
+            [sys.executable, "-c", WRITES_TO_STDOUT],
+            stdout=subprocess.PIPE if is_pipe else file,
+            text=True,
+            check=True,
+        )
+    lines = (done.stdout if is_pipe else path.read_text()).splitlines()
+    assert lines == ["before", " ".join(DEFAULT_FORMAT.names), "after"]
 
 
 def test_link_stays_a_link_and_its_target_is_replaced(tmp_path):

@@ -19,6 +19,10 @@ from secgroup.flowlog.fields import FieldType, Format, Record
 ROW_GROUP: Final = 65536
 
 
+#: What a process has open may be a file, which opening by these names would cut.
+_OPEN_FILES: Final = {"/dev/stdout": 1, "/dev/stderr": 2}
+
+
 class RecordWriter(Protocol):
     """Takes the records of a flow log, in order."""
 
@@ -66,7 +70,7 @@ def flow_log_writer(path: Path, format: Format, *, header: bool = True) -> Itera
 def replacing(path: Path) -> Iterator[IO[bytes]]:
     """Open a file beside `path` that takes its place when the block ends without an error.
 
-    A device or a pipe cannot be replaced, and is written to directly.
+    A device, a pipe and what the process has open (`/dev/stdout`) are not replaced but written to.
 
     Raises
     ------
@@ -75,10 +79,14 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
 
     """
     with _telling(path):
+        open_file = _OPEN_FILES.get(str(path))
+        is_special = open_file is not None or (path.exists() and not path.is_file())
         target = path.resolve()
-        is_special = target.exists() and not target.is_file()
         beside = target.with_name(f".{target.name}.{os.getpid()}.part")
-        stream = (target if is_special else beside).open("wb")
+        if open_file is not None:
+            stream: IO[bytes] = os.fdopen(os.dup(open_file), "wb")
+        else:
+            stream = (path if is_special else beside).open("wb")
     try:
         yield cast("IO[bytes]", _Output(stream, path))
         with _telling(path):
