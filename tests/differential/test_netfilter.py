@@ -12,6 +12,7 @@ import pytest
 
 from secgroup.conntrack.state import State
 from secgroup.decision import Decision, Reason
+from secgroup.lessons.scene import scene
 from secgroup.net.address import parse_address
 from secgroup.net.packet import Packet
 from secgroup.net.protocol import TcpFlag
@@ -21,7 +22,6 @@ from secgroup.reference.decide import decide
 from secgroup.reference.memory import Memory, Switches
 from tests.support.conversations import Step, conversations
 from tests.support.kernel_conntrack import KernelConntrack, kernel_conntrack
-from tests.support.small import ADDRESS4, ADDRESS6, one_interface
 
 CONVERSATIONS = 2000
 
@@ -89,7 +89,7 @@ class Difference:
 def run(
     kernel: KernelConntrack, steps: list[Step], *, memory: Memory, switches: Switches
 ) -> list[Difference]:
-    policy = Policy(NETWORK).at("eni-1")
+    policy = Policy(NETWORK).at("eni")
     found, was_reset, was_strayed = [], False, False
     for number, (direction, packet) in enumerate(steps):
         ours = decide(policy, memory, packet, direction, number, switches=switches)
@@ -110,11 +110,16 @@ def run(
     return found
 
 
-NETWORK = one_interface(
-    "in all 203.0.113.0/24",
-    "out all 203.0.113.0/24",
-    "in all 2001:db8:ffff::/48",
-    "out all 2001:db8:ffff::/48",
+NETWORK = scene(
+    groups={
+        "group": [
+            "in all 203.0.113.0/24",
+            "out all 203.0.113.0/24",
+            "in all 2001:db8:ffff::/48",
+            "out all 2001:db8:ffff::/48",
+        ]
+    },
+    interfaces={"eni": "10.0.1.5 2001:db8:1:1::5 group"},
 )
 
 
@@ -124,7 +129,7 @@ NETWORK = one_interface(
 @pytest.mark.parametrize("family", [4, 6])
 def test_every_difference_from_netfilter_has_a_name(family: int, loose: bool) -> None:
     outside = parse_address("203.0.113.9" if family == 4 else "2001:db8:ffff::9")
-    inside = ADDRESS4 if family == 4 else ADDRESS6
+    inside = parse_address("10.0.1.5" if family == 4 else "2001:db8:1:1::5")
     counts: Counter[str] = Counter()
     unnamed: list[str] = []
     packets = 0

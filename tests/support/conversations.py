@@ -7,7 +7,6 @@ by ones that nobody should have sent.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from ipaddress import ip_address
 from random import Random
 
 from secgroup.net.address import Address
@@ -204,7 +203,3 @@ def conversations(seed: int, *, inside: Address, outside: Address) -> Iterator[l
         if random.random() < 0.15:
             steps.insert(random.randint(1, len(steps)), errors_about(random, hosts, steps))
         yield steps
-
-
-INSIDE = {4: ip_address("10.0.1.5"), 6: ip_address("2001:db8:1::5")}
-OUTSIDE = {4: ip_address("203.0.113.9"), 6: ip_address("2001:db8:ffff::9")}
