@@ -51,6 +51,21 @@ HERE = Path(__file__).resolve().parent
 WORK = Path("/run/work")  # on a mount of our own, see `enter_own_namespaces`
 SNAP_LENGTH = 128
 IDLE_S = 66  # longer than the TcpEstablishedTimeout of the database's interface
+PROGRAMS = (
+    "ip",
+    "nft",
+    "ss",
+    "dumpcap",
+    "reordercap",
+    "curl",
+    "ping",
+    "dig",
+    "nmap",
+    "ssh",
+    "ssh-keygen",
+    "psql",
+    "runuser",
+)
 #: Thirty ports that scanners try first.
 SCANNED = (
     "21-23,25,53,80,81,110,111,135,139,143,443,445,587,993,995,1433,1521,2049,2375,3306,3389,"
@@ -160,50 +175,48 @@ def _start_database() -> None:
 # ------------------------------------------------------------------ the conversations
 
 
+def psql(host: str, *arguments: str) -> list[str]:
+    """Return the command line of a session with the database at this address."""
+    return ["psql", "-q", *arguments, f"user=postgres sslmode=disable host={host}"]
+
+
 def start_long_conversations() -> list[subprocess.Popen[bytes]]:
     """Start what lasts longer than a connection table remembers."""
     (WORK / "pool.sql").write_text(
         f"select count(*) from orders;\n\\! sleep {IDLE_S}\nselect * from orders limit 5;\n"
     )
-    psql = ["psql", "-q", "-f", str(WORK / "pool.sql")]
-    database = "user=postgres sslmode=disable host="
+    pool = ["-f", str(WORK / "pool.sql")]
+    kept_alive = f"{DB.address_6} keepalives_idle=20 keepalives_interval=20"
     # Names of servers far away take their time: the answer comes when UDP is forgotten.
     slow = f"dig +noedns +tries=1 +timeout=60 @{NAMES} slow.example.com"
     return [
-        start(WEB_1.name, [*psql, database + DB.address]),
-        start(
-            WEB_2.name,
-            [*psql, f"{database}{DB.address_6} keepalives_idle=20 keepalives_interval=20"],
-        ),
+        start(WEB_1.name, psql(DB.address, *pool)),
+        start(WEB_2.name, psql(kept_alive, *pool)),
         start(WEB_1.name, slow),
     ]
 
 
 def visit() -> None:
     """Customers, on IPv4 and IPv6, and one who is blocked; pings, whole and in fragments."""
-    shop = f"http://{LB.public_address}/"
+    curl = "curl -sS --fail -o /dev/null --interface"
+    shop, shop_6 = f"http://{LB.public_address}/", f"http://[{LB.address_6}]/"
     for _ in range(4):
-        run("internet", f"curl -sS --fail --interface {VISITOR} -o /dev/null {shop}")
+        run("internet", f"{curl} {VISITOR} {shop}")
     for _ in range(2):
-        run(
-            "internet",
-            f"curl -sS --fail --interface {VISITOR_6} -o /dev/null http://[{LB.address_6}]/",
-        )
-    run("internet", f"curl -sS --fail --interface {BLOCKED} -o /dev/null {shop}")
+        run("internet", f"{curl} {VISITOR_6} {shop_6}")
+    run("internet", f"{curl} {BLOCKED} {shop}")
     for size in (56, 4000):
         run("internet", f"ping -c 2 -i 0.3 -s {size} -I {VISITOR} {LB.public_address}")
         run("internet", f"ping -c 3 -i 0.3 -s {size} -I {VISITOR_6} {LB.address_6}")
     # Nothing listens on 443 yet: the host itself refuses.
-    refused = f"curl -sS --interface {VISITOR} https://{LB.public_address}/"
-    run("internet", refused, check=False)
+    run("internet", f"{curl} {VISITOR} https://{LB.public_address}/", check=False)
 
 
 def serve() -> None:
     """The web servers: the database, names, and a mirror on the internet."""
-    database = "user=postgres sslmode=disable host="
     query = ["-c", "select * from orders where n < 20"]
-    run(WEB_1.name, ["psql", "-q", database + DB.address, *query])
-    run(WEB_2.name, ["psql", "-q", database + DB.address_6, *query])
+    run(WEB_1.name, psql(DB.address, *query))
+    run(WEB_2.name, psql(DB.address_6, *query))
     for web in (WEB_1, WEB_2):
         run(web.name, f"dig +noedns @{RESOLVER} db.shop.internal")
         run(web.name, f"dig +noedns @{NAMES} mirror.example.com")
@@ -220,11 +233,7 @@ def operate() -> None:
     """Operators: in through the bastion, and what they may not do from there."""
     for host in ("bastion", "inner-web-1", "inner-lb"):
         run("internet", f"ssh -F {WORK}/ssh_config {host} uptime")
-    backup = "copy orders to stdout"
-    run(
-        BASTION.name,
-        ["psql", "-q", f"user=postgres sslmode=disable host={DB.address}", "-c", backup],
-    )
+    run(BASTION.name, psql(DB.address, "-c", "copy orders to stdout"))
 
 
 def intrude() -> None:
@@ -316,6 +325,9 @@ def main() -> None:
     given = arguments.parse_args()
     if os.geteuid() != 0:
         sys.exit("record.py needs root, to make network namespaces")
+    missing = [name for name in PROGRAMS if shutil.which(name) is None]
+    if missing:
+        sys.exit(f"record.py needs {', '.join(missing)}")
     if not given.inside:
         enter_own_namespaces()
     subprocess.run(["mount", "-t", "tmpfs", "tmpfs", "/run"], check=True)

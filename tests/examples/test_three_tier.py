@@ -177,3 +177,25 @@ def test_template_passes_cfn_lint() -> None:
         [*cfn_lint, str(EXAMPLE / "network.yaml")], check=False, capture_output=True, text=True
     )
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
+
+
+@pytest.mark.needs("root", "netns", "nft")
+def test_recording_network_carries_both_families_and_translates() -> None:
+    build = (
+        "import topology as t; t.build_vpc(); t.build_internet(); t.translate();"
+        "t.run('internet', f'ping -c 1 -w 5 -I {t.VISITOR} {t.LB.public_address}');"
+        "t.run('internet', f'ping -c 1 -w 5 -I {t.VISITOR_6} {t.LB.address_6}');"
+        "t.run('web-1', f'ping -c 1 -w 5 {t.MIRROR}');"
+        "t.run('web-2', f'ping -c 1 -w 5 {t.DB.address_6}')"
+    )
+    own = ["unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc"]
+    prepare = 'mount -t tmpfs tmpfs /run && mkdir /run/netns && exec "$0" "$@"'
+    done = subprocess.run(
+        [*own, "sh", "-c", prepare, sys.executable, "-B", "-c", build],
+        cwd=EXAMPLE,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
