@@ -79,6 +79,7 @@ def test_another_tuple_direction_action_or_interface_is_another_record(other):
     assert [record["packets"] for record in run([passing(REQUEST), other])] == [1, 1]
 
 
+@pytest.mark.semantics("flowlog-4")
 def test_accepted_and_rejected_packets_of_a_tuple_are_two_records():
     packets = [passing(REQUEST), passing(REQUEST, decision=REJECT), passing(REQUEST)]
     assert [(r["action"], r["packets"]) for r in run(packets)] == [("ACCEPT", 2), ("REJECT", 1)]
@@ -112,7 +113,7 @@ def test_rule_ids_are_the_union_in_the_order_of_their_appearance():
 # Windows
 
 
-@pytest.mark.semantics("flowlog-2")
+@pytest.mark.semantics("flowlog-2", "flowlog-23")
 def test_windows_start_with_the_first_packet_of_their_interface():
     other = an_interface("eni-2", "10.0.0.7")
     times = [(ENI, 1_500), (other, 31_500), (ENI, 61_499), (ENI, 61_500), (other, 91_499)]
@@ -125,7 +126,7 @@ def test_windows_start_with_the_first_packet_of_their_interface():
     ]
 
 
-@pytest.mark.semantics("flowlog-2")
+@pytest.mark.semantics("flowlog-23")
 @pytest.mark.parametrize("window_start_ms", [0, 120_000, 6_000_000])
 def test_windows_start_at_a_given_instant_before_or_after_it(window_start_ms):
     packets = [passing(REQUEST, at_ms=at_ms) for at_ms in (59_999, 60_000, 119_999, 120_000)]
@@ -139,7 +140,7 @@ def test_windows_start_at_a_given_instant_before_or_after_it(window_start_ms):
 
 @pytest.mark.parametrize("gap_ms", [250_000, 10 * 86_400_000 + 10_000])
 @pytest.mark.parametrize("nodata", [True, False])
-@pytest.mark.semantics("flowlog-2")
+@pytest.mark.semantics("flowlog-23")
 def test_windows_follow_the_first_one_even_after_a_gap_or_a_jump(gap_ms, nodata):
     packets = [passing(REQUEST, at_ms=at_ms) for at_ms in (0, gap_ms, gap_ms + 50_000)]
     found = run(packets, "start packets", interval_s=60, nodata=nodata)
@@ -148,7 +149,7 @@ def test_windows_follow_the_first_one_even_after_a_gap_or_a_jump(gap_ms, nodata)
     ]  # fmt: skip
 
 
-@pytest.mark.semantics("flowlog-2")
+@pytest.mark.semantics("flowlog-23")
 def test_records_come_by_window_then_interface_then_first_packet():
     other = an_interface("eni-0", "10.0.0.7")
     packets = [
@@ -172,7 +173,7 @@ def test_finished_records_come_out_as_soon_as_the_clock_passes_their_window():
     assert list(aggregator.close()) == []
 
 
-@pytest.mark.semantics("flowlog-2")
+@pytest.mark.semantics("flowlog-24")
 def test_packet_with_an_earlier_stamp_counts_as_seen_now():
     aggregator = Aggregator(NETWORK, format_of(["start", "end", "packets"]), interval_s=60)
     found = list(aggregator.add(50_000, ENI, IN, REQUEST, ACCEPT))
@@ -191,7 +192,7 @@ def test_interval_that_aws_does_not_offer_is_refused(interval_s):
 # NODATA and SKIPDATA
 
 
-@pytest.mark.semantics("flowlog-12")
+@pytest.mark.semantics("flowlog-12", "flowlog-25")
 def test_windows_between_traffic_are_nodata_and_the_open_one_at_the_end_is_silent():
     other = an_interface("eni-2", "10.0.0.7")
     packets = [
@@ -217,7 +218,7 @@ def test_nodata_can_be_left_out():
     assert column(packets, "log-status", interval_s=60, nodata=False) == ["OK", "OK"]
 
 
-@pytest.mark.semantics("flowlog-12")
+@pytest.mark.semantics("flowlog-25")
 def test_jump_of_the_clock_is_not_silence():
     day_ms = 86_400_000
     packets = [passing(REQUEST, at_ms=at_ms) for at_ms in (0, day_ms, 2**40)]
@@ -225,6 +226,7 @@ def test_jump_of_the_clock_is_not_silence():
     assert found == ["OK", *["NODATA"] * 143, "OK", "OK"]
 
 
+@pytest.mark.semantics("flowlog-25")
 def test_interface_that_left_the_network_is_not_told_of():
     aggregator = Aggregator(NETWORK, format_of(["log-status"]), interval_s=60)
     found = list(aggregator.add(0, ENI, IN, REQUEST, ACCEPT))
@@ -319,7 +321,7 @@ def test_tcp_flags_are_ored_and_ack_counts_only_with_syn(flags, said):
     assert column(packets, "tcp-flags") == [said]
 
 
-@pytest.mark.semantics("flowlog-6")
+@pytest.mark.semantics("flowlog-27")
 def test_tcp_flags_of_other_protocols_are_zero():
     packets = [passing(ping("10.0.0.9", "10.0.0.5")), passing(udp("10.0.0.9", 1, "10.0.0.5", 2))]
     assert column(packets, "tcp-flags") == [0, 0]
@@ -382,13 +384,13 @@ def test_ingress_dstaddr_is_the_primary_address_whatever_the_packet_says(destina
     ("source", "shown"),
     [("10.0.0.5", "10.0.0.5"), ("10.0.0.6", "10.0.0.6"), ("10.9.9.9", "10.0.0.5")],
 )
-@pytest.mark.semantics("flowlog-9")
+@pytest.mark.semantics("flowlog-9", "flowlog-26")
 def test_egress_srcaddr_is_the_primary_address_only_for_foreign_sources(source, shown):
     packet = tcp(source, 1, "198.51.100.1", 2)
     assert addresses(packet, OUT) == (shown, "198.51.100.1", source, "198.51.100.1")
 
 
-@pytest.mark.semantics("flowlog-9")
+@pytest.mark.semantics("flowlog-26")
 def test_egress_srcaddr_of_a_delegated_prefix_is_the_primary_address():
     node = an_interface("eni-1", "10.0.0.5", prefixes=(ip_network("10.0.1.0/28"),))
     packet = tcp("10.0.1.3", 1, "198.51.100.1", 2)

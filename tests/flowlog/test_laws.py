@@ -133,7 +133,7 @@ def test_packets_and_bytes_are_conserved(passings, layout, interval_s, nodata):
 
 
 @given(traffic(), intervals)
-@pytest.mark.semantics("flowlog-2")
+@pytest.mark.semantics("flowlog-23")
 def test_records_lie_within_windows_that_come_in_order_and_are_unique_in_them(passings, interval_s):
     key = ["interface-id", "pkt-srcaddr", "pkt-dstaddr", "srcport", "dstport", "protocol",
            "action", "flow-direction"]  # fmt: skip
