@@ -69,5 +69,5 @@ def test_grid_reads_a_total_text():
     ],
 )
 def test_grid_that_is_not_total_is_refused(text):
-    with pytest.raises(ValueError, match="states|rows|columns|zip|unpack"):
+    with pytest.raises(ValueError, match=r"states|rows|columns|zip|unpack"):
         parse_grid(text, events=udp.Event, states=STATES)
