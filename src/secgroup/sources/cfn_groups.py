@@ -23,7 +23,8 @@ from secgroup.model.vpc import Vpc
 from secgroup.net.address import Prefix
 from secgroup.net.ports import parse_protocol, traffic_of
 from secgroup.net.protocol import ICMP
-from secgroup.sources.cfn_stack import Item, Resource, Stack, ipv4_only, ipv6_only
+from secgroup.sources.cfn_item import Item, ipv4_only, ipv6_only
+from secgroup.sources.cfn_stack import Resource, Stack
 from secgroup.sources.cfn_vpc import Vpcs, default_group_id
 from secgroup.sources.draft import listed
 from secgroup.sources.parameters import Unknown

@@ -122,7 +122,7 @@ Instance
   harmless  ElasticInferenceAccelerators EnclaveOptions HibernationOptions HostId
   harmless  HostResourceGroupArn IamInstanceProfile ImageId InstanceInitiatedShutdownBehavior
   harmless  KernelId KeyName LicenseSpecifications MetadataOptions Monitoring
-  harmless  PlacementGroupName PrivateDnsName PrivateDnsNameOptions
+  harmless  PlacementGroupName PrivateDnsNameOptions
   harmless  PropagateTagsToVolumeOnCreation RamdiskId SsmAssociations Tenancy UserData Volumes
   absent    LaunchTemplate NetworkInterfaces[].AssociateCarrierIpAddress
   getatt    AvailabilityZone InstanceId PrivateDnsName PrivateIp PublicDnsName PublicIp State

@@ -20,7 +20,8 @@ from secgroup.model.route import (
 )
 from secgroup.model.vpc import Vpc
 from secgroup.net.address import Prefix
-from secgroup.sources.cfn_stack import Item, Resource, Stack, ipv4_only, ipv6_only
+from secgroup.sources.cfn_item import Item, ipv4_only, ipv6_only
+from secgroup.sources.cfn_stack import Resource, Stack
 from secgroup.sources.cfn_vpc import Vpcs, main_route_table_id
 from secgroup.sources.parameters import Unknown
 

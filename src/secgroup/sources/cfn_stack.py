@@ -10,15 +10,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
-from ipaddress import IPv4Network, IPv6Network
-from typing import Final, TypeVar, cast
+from typing import Final, TypeVar
 
 from secgroup.errors import InputError
-from secgroup.net.address import Address, Prefix, parse_address, parse_prefix
+from secgroup.sources.cfn_item import Item
 from secgroup.sources.cfn_properties import ATTRIBUTES, EC2, PROPERTIES, Use
 from secgroup.sources.draft import Draft, listed
-from secgroup.sources.intrinsics import Evaluated, Scope, mentions, text_of
+from secgroup.sources.intrinsics import FUNCTIONS
 from secgroup.sources.parameters import Unknown
+from secgroup.sources.references import mentions
+from secgroup.sources.scope import Evaluated, Scope, text_of
 from secgroup.sources.template import Value
 
 T = TypeVar("T")
@@ -36,165 +37,6 @@ _OWN_ID: Final = {
 }
 _TRANSFORM: Final = "Fn::Transform"
 _FOR_EACH: Final = "Fn::ForEach::"
-
-
-class Item:
-    """A mapping of properties: a resource's own, or one inside of them.
-
-    Parameters
-    ----------
-    path : str
-        Where the mapping stands in the template.
-    place : str
-        What its property names begin with in the table of its type, such as
-        `SecurityGroupIngress[].`.
-
-    """
-
-    __slots__ = ("_mapping", "_place", "_stack", "kind", "path")
-
-    def __init__(
-        self,
-        stack: Stack,
-        kind: str,
-        mapping: Mapping[str, Evaluated] | Mapping[str, Value],
-        path: str,
-        place: str,
-    ) -> None:
-        self._stack = stack
-        self._mapping = mapping
-        self._place = place
-        self.kind = kind
-        self.path = path
-        table = PROPERTIES.get(kind, {})
-        for name in mapping:
-            if table.get(place + name, Use.NOT_MODELLED) is Use.NOT_MODELLED:
-                stack.not_modelled.setdefault((kind, place + name), []).append(f"{path}.{name}")
-
-    def error(self, problem: str, name: str | None = None) -> InputError:
-        """Return the error about this mapping, or about a property of it."""
-        path = self.path if name is None else f"{self.path}.{name}"
-        return InputError(problem, source=self._stack.source, path=path)
-
-    def get(self, name: str) -> Evaluated:
-        """Return the evaluated property, None when it is not there."""
-        value = self._mapping.get(name)
-        if self._place:
-            return cast("Evaluated", value)
-        return self._stack.scope.evaluate(cast("Value", value), f"{self.path}.{name}")
-
-    def text(self, name: str) -> str | Unknown | None:
-        """Return a text; a number and a truth value are texts too."""
-        value = self.get(name)
-        if value is None or isinstance(value, Unknown):
-            return value
-        text = text_of(value)
-        if text is None:
-            raise self.error("expected a text", name)
-        return text
-
-    def required(self, name: str) -> str | Unknown:
-        """Return a text that must be there."""
-        value = self.text(name)
-        if value is None:
-            raise self.error(f"{self.kind} needs {name}")
-        return value
-
-    def flag(self, name: str, *, default: bool) -> bool:
-        """Return a truth value, as CloudFormation reads it: `true` and `'True'` alike."""
-        value = self.text(name)
-        if value is None:
-            return default
-        if isinstance(value, Unknown) or value.lower() not in ("true", "false"):
-            raise self.error(f"expected true or false, not {value}", name)
-        return value.lower() == "true"
-
-    def number(self, name: str) -> int | None:
-        """Return a whole number; `'22'` and 22 are alike."""
-        value = self.text(name)
-        if value is None:
-            return None
-        if isinstance(value, Unknown):
-            raise self.error(f"only a deployment knows {value}; expected a number", name)
-        digits = value.strip().removeprefix("-")
-        if not (digits.isascii() and digits.isdigit() and len(digits) <= 9):
-            raise self.error(f"expected a whole number, not {value[:40]!r}", name)
-        return int(value)
-
-    def prefix(self, name: str) -> Prefix | Unknown | None:
-        """Return a CIDR block; host bits are zeroed."""
-        value = self.text(name)
-        if value is None or isinstance(value, Unknown):
-            return value
-        return self.parsed(parse_prefix, value, name)
-
-    def address(self, name: str) -> Address | Unknown | None:
-        """Return an address."""
-        value = self.text(name)
-        if value is None or isinstance(value, Unknown):
-            return value
-        return self.parsed(parse_address, value, name)
-
-    def parsed(self, parse: Callable[[str], T], value: str, name: str) -> T:
-        """Return what `parse` makes of a property's text, with its place in the error."""
-        try:
-            return parse(value)
-        except InputError as error:
-            raise self.error(error.problem, name) from None
-
-    def texts(self, name: str) -> list[str | Unknown]:
-        """Return a list of texts, empty when it is not there."""
-        value = self.get(name)
-        if value is None:
-            return []
-        if isinstance(value, Unknown):
-            return [value]
-        if not isinstance(value, list):
-            raise self.error("expected a list", name)
-        found: list[str | Unknown] = []
-        for i, each in enumerate(value):
-            if isinstance(each, list):
-                # A list parameter inside of a list: CloudFormation flattens nothing.
-                raise self.error("expected a text, not a list", f"{name}.{i}")
-            text = each if isinstance(each, Unknown) else text_of(each)
-            if text is None:
-                raise self.error("expected a text", f"{name}.{i}")
-            found.append(text)
-        return found
-
-    def items(self, name: str) -> list[Item]:
-        """Return a list of mappings, empty when it is not there; one alone counts as a list."""
-        value = self.get(name)
-        if value is None:
-            return []
-        found: list[Item] = []
-        for i, each in enumerate(value if isinstance(value, list) else [value]):
-            path = f"{self.path}.{name}.{i}" if isinstance(value, list) else f"{self.path}.{name}"
-            if isinstance(each, Unknown):
-                self._stack.draft.warn(f"{self._stack.source}: {path}: left out, not known here")
-                continue
-            if not isinstance(each, dict):
-                raise self._stack.error("expected a mapping of properties", path)
-            found.append(Item(self._stack, self.kind, each, path, f"{self._place}{name}[]."))
-        return found
-
-    def item(self, name: str) -> Item | None:
-        """Return a mapping inside of this one."""
-        value = self.get(name)
-        if value is None:
-            return None
-        if not isinstance(value, dict):
-            raise self.error("expected a mapping of properties", name)
-        return Item(self._stack, self.kind, value, f"{self.path}.{name}", f"{self._place}{name}.")
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The value of the Name tag, if there is one."""
-        return tuple(
-            value
-            for tag in self.items("Tags")
-            if tag.text("Key") == "Name" and isinstance(value := tag.text("Value"), str)
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -241,7 +83,12 @@ class Stack:
         #: Attribute -> what works it out when it is asked for; set by the families.
         self.providers: dict[tuple[str, str], Callable[[Resource], Evaluated]] = {}
         self.scope = Scope(
-            document, parameters=parameters, imports=imports, resources=self, source=source
+            document,
+            FUNCTIONS,
+            parameters=parameters,
+            imports=imports,
+            resources=self,
+            source=source,
         )
         self.is_generated = _warn_of_transforms(document, draft, source)
         self.resources = {each.logical_id: each for each in self._active()}
@@ -462,19 +309,3 @@ def _macros(value: Value) -> Iterator[str]:
                 if name == _TRANSFORM or name.startswith(_FOR_EACH):
                     yield name
                 pending.append(inner)
-
-
-def ipv4_only(item: Item, name: str) -> IPv4Network | Unknown | None:
-    """Return an IPv4 block of a property."""
-    block = item.prefix(name)
-    if isinstance(block, IPv6Network):
-        raise item.error(f"{block} is not an IPv4 block", name)
-    return block
-
-
-def ipv6_only(item: Item, name: str) -> IPv6Network | Unknown | None:
-    """Return an IPv6 block of a property."""
-    block = item.prefix(name)
-    if isinstance(block, IPv4Network):
-        raise item.error(f"{block} is not an IPv6 block", name)
-    return block

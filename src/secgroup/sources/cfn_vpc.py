@@ -8,19 +8,17 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 from typing import Final
 
-from secgroup.errors import InputError
 from secgroup.model import defaults
-from secgroup.model.external import External
-from secgroup.model.network_acl import NetworkAcl, NetworkAclEntry
+from secgroup.model.network_acl import NetworkAcl
 from secgroup.model.route import InternetGateway, Route, RouteTable, Target, TargetKind
 from secgroup.model.vpc import Subnet, Vpc
 from secgroup.net.address import ALL_IPV4, Prefix
-from secgroup.net.ports import Traffic, parse_protocol, traffic_of
-from secgroup.net.protocol import ICMP, ICMPV6, TCP, UDP
 from secgroup.sources.cfn_addresses import derive_ipv6_block
-from secgroup.sources.cfn_stack import Item, Resource, Stack, ipv4_only, ipv6_only
-from secgroup.sources.intrinsics import ZONE_LETTERS, Evaluated, text_of
+from secgroup.sources.cfn_item import Item, ipv4_only, ipv6_only
+from secgroup.sources.cfn_stack import Resource, Stack
+from secgroup.sources.intrinsics import ZONE_LETTERS
 from secgroup.sources.parameters import Unknown
+from secgroup.sources.scope import Evaluated, text_of
 
 #: The default VPC of an account, which has this block and a /20 in each zone (VPC User Guide,
 #: "Default VPC components").
@@ -67,7 +65,7 @@ class Vpcs:
 
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
-        self._extra = _by_property(stack, "VPCCidrBlock", "VpcId")
+        self._extra = by_property(stack, "VPCCidrBlock", "VpcId")
         self._provided: dict[str, IPv6Network] = {}
         self.placements: dict[str, Placement] = {}
         stack.providers |= {
@@ -107,27 +105,6 @@ class Vpcs:
             self._add_vpc(resource)
         for resource in self._stack.of("Subnet"):
             self._add_subnet(resource)
-
-    def add_acls(self) -> None:
-        """Add the network ACLs with their entries, which may name addresses.
-
-        Raises
-        ------
-        InputError
-            A property is wrong.
-
-        """
-        acls = _by_property(self._stack, "NetworkAclEntry", "NetworkAclId")
-        for vpc_id in (each.logical_id for each in self._stack.of("VPC")):
-            self._add_default_acl(self._stack.draft.of(Vpc)[vpc_id], acls)
-        for resource in self._stack.of("NetworkAcl"):
-            self._add_acl(resource, acls.pop(resource.logical_id, []))
-        for acl_id, entries in acls.items():
-            if acl_id not in self._stack.draft.of(NetworkAcl):
-                self._stack.draft.warn(
-                    f"{self._stack.source}: network ACL {acl_id} is not in the template; "
-                    f"left out: {', '.join(each.logical_id for each in entries)}"
-                )
 
     # VPCs
 
@@ -253,7 +230,7 @@ class Vpcs:
         items = [resource.properties]
         items += [
             extra.properties
-            for extra in _by_property(self._stack, "SubnetCidrBlock", "SubnetId").get(
+            for extra in by_property(self._stack, "SubnetCidrBlock", "SubnetId").get(
                 resource.logical_id, []
             )
         ]
@@ -313,93 +290,6 @@ class Vpcs:
             )
         return acl_id
 
-    # Network ACLs
-
-    def _add_default_acl(self, vpc: Vpc, acls: dict[str, list[Resource]]) -> None:
-        acl_id = default_acl_id(vpc.vpc_id)
-        acl = defaults.default_acl(vpc, network_acl_id=acl_id)
-        entries = [*acl.entries, *map(self._entry, acls.pop(acl_id, []))]
-        self._put_acl(acl_id, vpc.vpc_id, entries, path=f"Resources.{vpc.vpc_id}", is_default=True)
-
-    def _add_acl(self, resource: Resource, entries: list[Resource]) -> None:
-        vpc_id = self.known(resource.properties.required("VpcId"))
-        self._put_acl(
-            resource.logical_id,
-            vpc_id,
-            [self._entry(each) for each in entries],
-            path=resource.path,
-            names=resource.properties.names,
-        )
-
-    def _put_acl(
-        self,
-        acl_id: str,
-        vpc_id: str,
-        entries: list[NetworkAclEntry],
-        *,
-        path: str,
-        names: tuple[str, ...] = (),
-        is_default: bool = False,
-    ) -> None:
-        seen: set[tuple[bool, int]] = set()
-        for entry in entries:
-            key = (entry.is_egress, entry.rule_number)
-            if key in seen:
-                raise self._stack.error(
-                    f"entry {entry.rule_number} stands twice in one direction of {acl_id}", path
-                )
-            seen.add(key)
-        acl = NetworkAcl(
-            network_acl_id=acl_id,
-            vpc_id=vpc_id,
-            is_default=is_default,
-            names=names,
-            entries=tuple(sorted(entries, key=lambda each: (each.is_egress, each.rule_number))),
-        )
-        self._stack.draft.add(acl, source=self._stack.source, path=path)
-
-    def _entry(self, resource: Resource) -> NetworkAclEntry:
-        item = resource.properties
-        blocks = [ipv4_only(item, "CidrBlock"), ipv6_only(item, "Ipv6CidrBlock")]
-        given = [block for block in blocks if block is not None]
-        if len(given) != 1:
-            raise item.error("expected one of CidrBlock and Ipv6CidrBlock")
-        number = item.number("RuleNumber")
-        if number is None or not 1 <= number < defaults.IMPLICIT_DENY_IPV4:
-            raise item.error(f"expected a number within 1 and 32766, not {number}", "RuleNumber")
-        action = str(item.required("RuleAction")).lower()
-        if action not in ("allow", "deny"):
-            raise item.error(f"expected allow or deny, not {action}", "RuleAction")
-        block = given[0]
-        return NetworkAclEntry(
-            rule_number=number,
-            is_egress=item.flag("Egress", default=False),
-            is_allow=action == "allow",
-            traffic=_traffic_of_entry(item, block),
-            cidr=External(block.text) if isinstance(block, Unknown) else block,
-        )
-
-
-def _traffic_of_entry(item: Item, block: Prefix | Unknown) -> Traffic:
-    protocol = item.parsed(parse_protocol, str(item.required("Protocol")), "Protocol")
-    first = last = None
-    if protocol in (TCP, UDP):
-        ports = item.item("PortRange")
-        if ports is None:
-            raise item.error("tcp and udp need a PortRange")
-        first, last = ports.number("From"), ports.number("To")
-    elif protocol == ICMP or (protocol == ICMPV6 and isinstance(block, IPv6Network)):
-        # With an IPv4 block the types of protocol 58 do not count (API reference,
-        # CreateNetworkAclEntry).
-        icmp = item.item("Icmp")
-        if icmp is None:
-            raise item.error("icmp needs Icmp with Type and Code (-1: all)")
-        first, last = icmp.number("Type"), icmp.number("Code")
-    try:
-        return traffic_of(protocol, first, last)
-    except InputError as error:
-        raise item.error(error.problem) from None
-
 
 def _check_inside(item: Item, block: Prefix, blocks: tuple[Prefix, ...], vpc: Vpc) -> None:
     if not any(block.version == each.version and _within(block, each) for each in blocks):
@@ -415,7 +305,7 @@ def _as_value(block: Prefix | Unknown | None) -> Evaluated:
     return block if isinstance(block, Unknown) or block is None else str(block)
 
 
-def _by_property(stack: Stack, kind: str, name: str) -> dict[str, list[Resource]]:
+def by_property(stack: Stack, kind: str, name: str) -> dict[str, list[Resource]]:
     """Return the resources of a type by what one of their properties names."""
     found: dict[str, list[Resource]] = {}
     for resource in stack.of(kind):

@@ -8,6 +8,7 @@ has no place for. Read first: `template` (the text), `intrinsics` (the functions
 from collections.abc import Mapping
 
 from secgroup.errors import InputError
+from secgroup.sources.cfn_acls import add_acls
 from secgroup.sources.cfn_addresses import parse_addresses
 from secgroup.sources.cfn_groups import Groups, add_prefix_lists
 from secgroup.sources.cfn_interfaces import Interfaces
@@ -64,7 +65,7 @@ def read(
     interfaces = Interfaces(stack, vpcs, groups, parse_addresses(addresses or {}))
     vpcs.build()
     interfaces.build()
-    vpcs.add_acls()
+    add_acls(stack, vpcs)
     groups.build()
     add_prefix_lists(stack)
     add_gateways(stack, vpcs)
