@@ -8,16 +8,22 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from secgroup.errors import InputError, SecgroupError
+    from secgroup.net.capture import read_capture
+    from secgroup.reference.memory import Switches
+    from secgroup.replay.firewall import Firewall
     from secgroup.sources.load import load
 
 #: Each public name and the module that it comes from.
 _PUBLIC: Final = {
+    "Firewall": "secgroup.replay.firewall",
     "InputError": "secgroup.errors",
     "SecgroupError": "secgroup.errors",
+    "Switches": "secgroup.reference.memory",
     "load": "secgroup.sources.load",
+    "read_capture": "secgroup.net.capture",
 }
 
-__all__ = ["InputError", "SecgroupError", "load"]
+__all__ = ["Firewall", "InputError", "SecgroupError", "Switches", "load", "read_capture"]
 
 
 def __getattr__(name: str) -> Any:

@@ -42,6 +42,16 @@ class _LazyGroup(click.Group):
         assert isinstance(command, click.Command)
         return command
 
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command; an interrupt and a closed pipe are silent, which click's are not."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise click.exceptions.Exit(INTERRUPTED) from None
+        except BrokenPipeError:
+            _leave_pipe()
+            raise click.exceptions.Exit(DONE) from None
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """Write the table above."""
         with formatter.section("Commands"):
@@ -67,8 +77,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
     except BrokenPipeError:
-        # Whoever read us has enough; standard output must not fail again when Python ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _leave_pipe()
         return DONE
     except click.ClickException as error:
         return _complain(f"{error.format_message()}", BAD_INPUT)
@@ -80,6 +89,11 @@ def run(arguments: Sequence[str] | None = None) -> int:
         traceback.print_exc()
         return _complain("this is a fault of secgroup's, not yours", OUR_FAULT)
     return code if isinstance(code, int) else DONE
+
+
+def _leave_pipe() -> None:
+    """Whoever read us has enough; standard output must not fail again when Python ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _complain(text: str, code: int) -> int:

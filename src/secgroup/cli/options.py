@@ -152,6 +152,12 @@ def load_also(path: str) -> "Network":
     return loader.load(path)
 
 
+def is_strict() -> bool:
+    """Tell whether the running command was given `--strict`."""
+    loader: Loader = click.get_current_context().meta[_LOADER]
+    return loader.strict
+
+
 def _pairs(texts: Iterable[str], option: str) -> dict[str, str]:
     """Read `NAME=VALUE` texts; the last one of a name counts."""
     found = {}

@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING, Any, BinaryIO, cast
 
 import click
 
-from secgroup.cli.options import load_also, network_options
+from secgroup.cli.options import is_strict, load_also, network_options
 from secgroup.errors import CaptureError, InputError
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def command(network: "Network", capture: str, **options: Any) -> int:
     from secgroup.replay.firewall import Firewall
 
     outputs = _outputs(options, capture)
-    switches = _switches(options)
+    switches = _switches(options, network)
     at = _at(options["at"])
     changes = [_change(text) for text in options["changes"]]
     kept = {"switches": switches, "at": at, "vpc": options["vpc"], "adopt": not options["no_adopt"]}
@@ -108,11 +108,13 @@ def command(network: "Network", capture: str, **options: Any) -> int:
         if summary.decisions == 0 and damage is None:
             raise _nothing_decided(summary, source.name)
         _write_connections(outputs, summary, stack)
-    _warn(summary)
+    doubts = _warn(summary)
     _show(summary, source.name, as_json=options["as_json"], against=options["against"])
     if damage is not None:
         click.echo(f"secgroup: {damage}", err=True)
         return BAD_INPUT
+    if doubts and is_strict():
+        raise InputError(f"{doubts} warnings, and --strict was given", source=source.name)
     return NO if options["fail_on"] == "rejected" and summary.rejected > 0 else DONE
 
 
@@ -242,8 +244,9 @@ def _outputs(options: dict[str, Any], capture: str) -> _Outputs:
     )
 
 
-def _switches(options: dict[str, Any]) -> "Switches":
+def _switches(options: dict[str, Any], network: "Network") -> "Switches":
     from secgroup.reference.memory import Switches
+    from secgroup.replay.who import interface_named
 
     if options["loose_tcp"] and options["strict_tcp"]:
         raise click.UsageError("--loose-tcp and --strict-tcp exclude each other")
@@ -256,7 +259,7 @@ def _switches(options: dict[str, Any]) -> "Switches":
                 "expected N or OWNER=N, a number of connections", source=f"--allowance {text}"
             )
         if equals:
-            single[owner] = int(number)
+            single[interface_named(network, owner).owner] = int(number)
         else:
             everyone = int(number)
     return Switches(
@@ -303,11 +306,14 @@ def _nothing_decided(summary: "Summary", name: str) -> InputError:
     return InputError(nothing_decided(summary), source=name)
 
 
-def _warn(summary: "Summary") -> None:
+def _warn(summary: "Summary") -> int:
+    """Write what to know before trusting the numbers, and return how much that is."""
     from secgroup.cli.replay_text import warnings
 
-    for line in warnings(summary):
+    lines = list(warnings(summary))
+    for line in lines:
         click.echo(f"secgroup: warning: {line}", err=True)
+    return len(lines)
 
 
 def _show(summary: "Summary", name: str, *, as_json: bool, against: str | None) -> None:

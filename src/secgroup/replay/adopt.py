@@ -6,20 +6,17 @@ ESTABLISHED. The sender of a SYN-ACK is the server; otherwise the side with the 
 taken for it first, and then the other.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 
 from secgroup.conntrack.flow import key_of
 from secgroup.conntrack.state import State
 from secgroup.conntrack.table import FlowTable
 from secgroup.decision import Reason
-from secgroup.net.packet import Packet, Tcp
+from secgroup.net.packet import Packet
 from secgroup.net.protocol import TcpFlag
-from secgroup.replay.connections import Adoption, Placed
+from secgroup.replay.connections import Adoption, Placed, likely_openers
 from secgroup.replay.who import Place
-
-#: Bytes of an IPv4 and an IPv6 SYN without options.
-_SYN_LENGTH = {4: 40, 6: 60}
 
 
 def adopt(
@@ -48,7 +45,9 @@ def adopt(
 
     """
     first_refusal: Adoption | None = None
-    for opener, way in _orientations(packet, place):
+    for opener in likely_openers(packet):
+        forth = _ends(opener) == _ends(packet)
+        way = place if forth else place._replace(sender=place.receiver, receiver=place.sender)
         placed = decide(opener, way)
         if placed[-1].decision.accepted:
             for each in placed:
@@ -66,27 +65,8 @@ def adopt(
     return first_refusal
 
 
-def _orientations(packet: Packet, place: Place) -> Iterator[tuple[Packet, Place]]:
-    """Yield the SYNs that could have opened the connection, with their places."""
-    tcp = packet.tcp
-    if tcp is None or packet.source_port is None or packet.destination_port is None:
-        return
-    syn = Tcp(flags=TcpFlag.SYN, sequence=0, acknowledgement=0, payload=0)
-    forth = replace(packet, tcp=syn, length=_SYN_LENGTH[packet.family], fragment=None)
-    back = replace(
-        forth,
-        source=packet.destination,
-        destination=packet.source,
-        source_port=packet.destination_port,
-        destination_port=packet.source_port,
-    )
-    reverse = place._replace(sender=place.receiver, receiver=place.sender)
-    if tcp.flags & (TcpFlag.SYN | TcpFlag.ACK) == TcpFlag.SYN | TcpFlag.ACK:
-        yield back, reverse
-    elif packet.source_port < packet.destination_port:
-        yield from ((back, reverse), (forth, place))
-    else:
-        yield from ((forth, place), (back, reverse))
+def _ends(packet: Packet) -> tuple[object, ...]:
+    return packet.source, packet.source_port, packet.destination
 
 
 def _establish(flows: FlowTable, placed: Placed, opener: Packet, segment: Packet) -> None:
@@ -102,7 +82,7 @@ def _establish(flows: FlowTable, placed: Placed, opener: Packet, segment: Packet
     of_sender = segment.tcp.sequence
     acknowledged = segment.tcp.flags & TcpFlag.ACK
     of_other = segment.tcp.acknowledgement if acknowledged else None
-    forth = (segment.source, segment.source_port) == (opener.source, opener.source_port)
+    forth = _ends(segment) == _ends(opener)
     positions = (of_sender, of_other) if forth else (of_other, of_sender)
     flows.put(replace(flow, state=State.ESTABLISHED, next=positions))
 

@@ -4,6 +4,7 @@ Owns how the time is written and which packet it takes effect at; what a change 
 the firewall's.
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -14,6 +15,10 @@ from secgroup.errors import InputError
 from secgroup.model.network import Network
 
 _SECOND_NS: Final = 1_000_000_000
+_RFC3339: Final = re.compile(
+    r"(?P<whole>[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2})"
+    r"(?:\.(?P<fraction>[0-9]+))?(?P<zone>[Zz]|[+-][0-9]{2}:[0-9]{2})"
+)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _EXPECTED: Final = (
     "expected TIME=NETWORK, TIME in seconds from the first packet (12.5) "
@@ -87,24 +92,16 @@ def rfc3339_ns(text: str, *, expected: str, source: str) -> int:
         It is not such a time.
 
     """
-    whole, fraction, zone = _split_fraction(text)
+    parts = _RFC3339.fullmatch(text)
     try:
-        moment = datetime.fromisoformat(whole + zone)
-        if moment.tzinfo is None or "T" not in whole.upper().replace(" ", "T"):
+        if parts is None:
             raise ValueError
-        ns = int(fraction[:9].ljust(9, "0")) if fraction else 0
+        moment = datetime.fromisoformat(f"{parts['whole']}{parts['zone']}".upper())
     except ValueError:
         raise InputError(expected, source=source) from None
-    return (moment - _EPOCH) // timedelta(seconds=1) * _SECOND_NS + ns
-
-
-def _split_fraction(text: str) -> tuple[str, str, str]:
-    """Split at the fraction of a second: datetime would keep six digits of it."""
-    whole, point, rest = text.partition(".")
-    if not point:
-        return text, "", ""
-    digits = len(rest) - len(rest.lstrip("0123456789"))
-    return whole, rest[:digits], rest[digits:]
+    # datetime would keep six digits of the fraction.
+    fraction_ns = int((parts["fraction"] or "")[:9].ljust(9, "0"))
+    return (moment - _EPOCH) // timedelta(seconds=1) * _SECOND_NS + fraction_ns
 
 
 class Schedule:

@@ -7,7 +7,7 @@ networks are compared connection by connection.
 """
 
 from collections.abc import Hashable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum, unique
 from typing import Final
 
@@ -16,9 +16,12 @@ from secgroup.decision import Decision, Reason
 from secgroup.model.interface import NetworkInterface
 from secgroup.net.address import Address
 from secgroup.net.direction import Direction
-from secgroup.net.packet import Datagram, Packet
+from secgroup.net.packet import Datagram, Packet, Tcp
 from secgroup.net.protocol import ICMP_ANSWERS, TcpFlag
 from secgroup.policy.policy import InterfacePolicy
+
+#: Bytes of an IPv4 and an IPv6 packet that is a SYN without options.
+_SYN_LENGTH: Final = {4: 40, 6: 60}
 
 #: Reasons that say the rules let the packet pass, and which.
 _BY_RULES: Final = frozenset({Reason.NEW, Reason.UNTRACKED, Reason.MIDSTREAM})
@@ -161,8 +164,10 @@ class Connection:
 
     @property
     def opener(self) -> Packet:
-        """The packet that opened it, as far as is known: it goes from client to server."""
-        return self.first if self.adoption is None else self.adoption.opener
+        """The packet that opened it, or the SYN that most likely did: from client to server."""
+        if self.adoption is not None:
+            return self.adoption.opener
+        return likely_openers(self.first)[0] if self.was_open else self.first
 
     @property
     def packets(self) -> int:
@@ -269,6 +274,28 @@ class Connections:
             )
             self._all.append(found)
         return found
+
+
+def likely_openers(segment: Packet) -> tuple[Packet, ...]:
+    """Return the SYNs that could have opened the connection of a TCP segment, the likelier first.
+
+    The sender of a SYN-ACK is the server; otherwise the side with the lower port is.
+    """
+    tcp, ports = segment.tcp, (segment.source_port, segment.destination_port)
+    if tcp is None or ports[0] is None or ports[1] is None:
+        return (segment,)
+    syn = Tcp(flags=TcpFlag.SYN, sequence=0, acknowledgement=0, payload=0)
+    forth = replace(segment, tcp=syn, length=_SYN_LENGTH[segment.family], fragment=None)
+    back = replace(
+        forth,
+        source=segment.destination,
+        destination=segment.source,
+        source_port=ports[1],
+        destination_port=ports[0],
+    )
+    if tcp.flags & (TcpFlag.SYN | TcpFlag.ACK) == TcpFlag.SYN | TcpFlag.ACK:
+        return (back,)
+    return (back, forth) if ports[0] < ports[1] else (forth, back)
 
 
 def identity_of(packet: Packet, scope: str | None = None) -> Hashable:
