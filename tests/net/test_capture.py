@@ -13,9 +13,8 @@ from secgroup.net.capture import Frame, annotate, read, read_capture
 from secgroup.net.direction import Direction
 from secgroup.net.packet import Malformed, Packet
 from secgroup.net.pcap import write_pcap
-from tests.net.test_link import cooked2, mirrored
-from tests.net.test_pcapng import BIG, LITTLE
-from tests.support.headers import ethernet, ipv4, ipv6, tcp, udp
+from tests.support.headers import cooked2, ethernet, ipv4, ipv6, mirrored, tcp, udp
+from tests.support.pcapng import BIG, LITTLE
 
 ARP = ethernet(bytes(28), ether_type=0x0806)
 SYN = ethernet(ipv4(6, tcp()))

@@ -4,28 +4,23 @@ from secgroup.errors import InputError
 from secgroup.net.direction import Direction
 from secgroup.net.link import LINK_TYPES, Link, decapsulate, link_parser, parse_ethernet
 from secgroup.net.wire import parse
-from tests.support.headers import ethernet, ipv4, ipv6, ipv6_fragment, tcp, udp
+from tests.support.headers import (
+    DESTINATION_MAC,
+    SOURCE_MAC,
+    cooked,
+    cooked2,
+    ethernet,
+    ipv4,
+    ipv6,
+    ipv6_fragment,
+    mirrored,
+    tcp,
+    udp,
+    vxlan,
+)
 
 IPV4 = ipv4(6, tcp())
 IPV6 = ipv6(6, tcp())
-SOURCE_MAC = bytes.fromhex("02000000005c")
-DESTINATION_MAC = bytes.fromhex("0200000000d5")
-
-
-def cooked(packet_type: int, payload: bytes, *, ether_type: int = 0x0800, size: int = 6) -> bytes:
-    """Linux cooked version 1: packet type, ARPHRD, address length, address in 8, protocol."""
-    head = packet_type.to_bytes(2) + b"\x00\x01" + size.to_bytes(2)
-    return head + SOURCE_MAC + b"\0\0" + ether_type.to_bytes(2) + payload
-
-
-def cooked2(
-    packet_type: int, payload: bytes, *, ether_type: int = 0x0800, interface: int = 3
-) -> bytes:
-    """Linux cooked version 2: protocol, reserved, index, ARPHRD, packet type, length, address."""
-    head = ether_type.to_bytes(2) + b"\0\0" + interface.to_bytes(4) + b"\x00\x01"
-    return head + bytes((packet_type, 6)) + SOURCE_MAC + b"\0\0" + payload
-
-
 #: Name, link type, frame, its payload, bytes before it, ether type.
 FRAMES = [
     ("ethernet ipv4", 1, ethernet(IPV4), IPV4, 14, 0x0800),
@@ -147,14 +142,6 @@ def test_unknown_link_type_is_refused_by_number() -> None:
 
 
 # --- VXLAN
-
-
-def vxlan(inner: bytes, *, flags: int = 0x08, vni: int = 0x123456) -> bytes:
-    return bytes((flags, 0, 0, 0)) + vni.to_bytes(3) + b"\0" + inner
-
-
-def mirrored(inner: bytes, *, port: int = 4789, flags: int = 0x08) -> bytes:
-    return ipv4(17, udp(vxlan(inner, flags=flags), destination=port))
 
 
 def test_inner_frame_is_taken_out_of_vxlan() -> None:

@@ -25,7 +25,6 @@ from scapy.layers.inet6 import (
     ICMPv6PacketTooBig,
     ICMPv6ParamProblem,
     ICMPv6TimeExceeded,
-    IPerror6,
     IPv6,
     IPv6ExtHdrDestOpt,
     IPv6ExtHdrFragment,
@@ -217,8 +216,8 @@ def test_ipv6_error_quotes_what_scapy_reads(inner: ScapyPacket, kind: Any) -> No
     quote = read.icmp.quote
     assert quote is not None
     assert quote == parse(bytes(inner))
-    if not layers.haslayer(ICMPv6EchoRequest) and not layers.haslayer(ICMPv6EchoReply):
-        agrees(quote, layers[IPerror6])
+    # scapy gives up on long chains within an error, so what is quoted is dissected alone.
+    agrees(quote, IPv6(data[40 + 8 :]))
 
 
 @given(ipv4_headers, st.integers(0, 8189), st.booleans(), st.sampled_from((17, 47)), payloads)

@@ -8,6 +8,8 @@ from struct import pack
 
 SOURCE4, DESTINATION4 = "10.0.0.1", "10.0.0.2"
 SOURCE6, DESTINATION6 = "2001:db8::1", "2001:db8::2"
+SOURCE_MAC = bytes.fromhex("02000000005c")
+DESTINATION_MAC = bytes.fromhex("0200000000d5")
 
 
 def ipv4(
@@ -63,5 +65,27 @@ def icmp(
 
 def ethernet(payload: bytes, *, ether_type: int = 0x0800, tags: tuple[int, ...] = ()) -> bytes:
     """Write an Ethernet frame; `tags` are the ether types of VLAN tags, outermost first."""
-    macs = bytes.fromhex("0200000000d502000000005c")
+    macs = DESTINATION_MAC + SOURCE_MAC
     return macs + b"".join(pack("!HH", tag, 100) for tag in tags) + pack("!H", ether_type) + payload
+
+
+def cooked(packet_type: int, payload: bytes, *, ether_type: int = 0x0800, size: int = 6) -> bytes:
+    """Linux cooked version 1: packet type, ARPHRD, address length, address in 8, protocol."""
+    head = packet_type.to_bytes(2) + b"\x00\x01" + size.to_bytes(2)
+    return head + SOURCE_MAC + b"\0\0" + ether_type.to_bytes(2) + payload
+
+
+def cooked2(
+    packet_type: int, payload: bytes, *, ether_type: int = 0x0800, interface: int = 3
+) -> bytes:
+    """Linux cooked version 2: protocol, reserved, index, ARPHRD, packet type, length, address."""
+    head = ether_type.to_bytes(2) + b"\0\0" + interface.to_bytes(4) + b"\x00\x01"
+    return head + bytes((packet_type, 6)) + SOURCE_MAC + b"\0\0" + payload
+
+
+def vxlan(inner: bytes, *, flags: int = 0x08, vni: int = 0x123456) -> bytes:
+    return bytes((flags, 0, 0, 0)) + vni.to_bytes(3) + b"\0" + inner
+
+
+def mirrored(inner: bytes, *, port: int = 4789, flags: int = 0x08) -> bytes:
+    return ipv4(17, udp(vxlan(inner, flags=flags), destination=port))
