@@ -14,7 +14,14 @@ from hypothesis import strategies as st
 
 from secgroup.decision import Decision, Reason, Verdict
 from secgroup.flowlog.aggregate import Aggregator
-from secgroup.flowlog.fields import DEFAULT_FORMAT, FIELDS, FieldType, Format, format_of
+from secgroup.flowlog.fields import (
+    DEFAULT_FORMAT,
+    FIELDS,
+    FieldType,
+    Format,
+    format_of,
+    parse_format,
+)
 from secgroup.flowlog.read import read_flow_log
 from secgroup.flowlog.write import flow_log_writer, line_of
 from secgroup.net.direction import Direction
@@ -239,3 +246,52 @@ def test_text_gzip_and_parquet_hold_the_same_records(tmp_path_factory, passings,
     for column, field in zip(schema, layout.fields, strict=True):
         wanted = {FieldType.STRING: "string", FieldType.INT_32: "int32", FieldType.INT_64: "int64"}
         assert (column.name, str(column.type)) == (field.column, wanted[field.type])
+
+
+def naively(passings, interval_s):
+    """The same records by one look at all packets: no windows that open and close."""
+    first_ms, ports_of, groups, clock_ms = {}, {}, {}, None
+    for each in passings:
+        clock_ms = each.at_ms if clock_ms is None else max(clock_ms, each.at_ms)
+        packet, decision = each.packet, each.decision
+        if not decision.logged:
+            continue
+        protocol, ends = packet.protocol, (0, 0)
+        if isinstance(packet, Malformed):
+            ends = (None, None) if protocol in (TCP, UDP) else (0, 0)
+        elif protocol in (TCP, UDP):
+            ends = (packet.source_port, packet.destination_port)
+        if isinstance(packet, Packet) and packet.fragment is not None:
+            whose = (each.interface.interface_id, each.direction, packet.source,
+                     packet.destination, packet.fragment.protocol,
+                     packet.fragment.identification)  # fmt: skip
+            if not packet.is_later_fragment:
+                ports_of[whose] = (clock_ms, protocol, ends)
+            elif clock_ms - ports_of.get(whose, (-30_000,))[0] < 30_000:
+                _, protocol, ends = ports_of[whose]
+        name = each.interface.interface_id
+        start_ms = first_ms.setdefault(name, clock_ms)
+        start_ms += (clock_ms - start_ms) // (interval_s * 1000) * interval_s * 1000
+        key = (start_ms, name, str(each.direction), packet.source, packet.destination, *ends,
+               protocol, decision.verdict.value)  # fmt: skip
+        groups.setdefault(key, []).append((clock_ms // 1000, packet.length))
+    ordered = sorted(groups.items(), key=lambda item: item[0][:2])
+    return [
+        (
+            name.replace(" ", "%20"), direction, str(source), str(destination), *rest,
+            len(packets), sum(length for _, length in packets), packets[0][0], packets[-1][0],
+        )
+        for (_, name, direction, source, destination, *rest), packets in ordered
+    ]  # fmt: skip
+
+
+@given(traffic(), intervals)
+@settings(max_examples=200)
+@pytest.mark.semantics("flowlog-1", "flowlog-4", "flowlog-18", "flowlog-23", "flowlog-24")
+def test_records_are_those_of_a_naive_grouping(passings, interval_s):
+    layout = parse_format(
+        "${interface-id} ${flow-direction} ${pkt-srcaddr} ${pkt-dstaddr} ${srcport} ${dstport} "
+        "${protocol} ${action} ${packets} ${bytes} ${start} ${end}"
+    )
+    found = records(passings, layout, interval_s=interval_s, nodata=False)
+    assert found == naively(passings, interval_s)
