@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -150,12 +151,35 @@ def tshark(*arguments: str) -> list[str]:
     return done.stdout.splitlines()
 
 
+def packets_by_conversation(names: list[str], *, without: str) -> dict[str, int]:
+    """Return how many packets tshark shows of some conversations, all asked in one run."""
+    reports = [f"-zio,stat,0,{CONVERSATIONS[name][0]}" for name in names]
+    lines = tshark("-q", "--disable-protocol", without, *reports)
+    rows = [line.split("|") for line in lines if "<>" in line]
+    # The last report is printed first; a row is: interval, frames, bytes.
+    return dict(zip(reversed(names), [int(row[2]) for row in rows], strict=True))
+
+
+@cache
+def packets_shown() -> dict[str, int]:
+    """Return how many packets tshark shows of each conversation.
+
+    A protocol that is cut by the snap length makes tshark give the packet up, and these reports
+    then miss it: HTTP in segments, TCP in what ICMP errors quote. Who is not asked for stays out.
+    """
+    of_tcp = [name for name, (shown, _) in CONVERSATIONS.items() if "tcp." in shown]
+    others = [name for name in CONVERSATIONS if name not in of_tcp]
+    return packets_by_conversation(of_tcp, without="http") | packets_by_conversation(
+        others, without="tcp"
+    )
+
+
 @pytest.mark.needs("tshark")
 @pytest.mark.parametrize("conversation", CONVERSATIONS)
 def test_capture_holds_conversation(conversation: str) -> None:
-    shown, packets = CONVERSATIONS[conversation]
-    found = len(tshark("-Y", shown, "-T", "fields", "-e", "frame.number"))
-    assert found > 0 if packets is None else found == packets
+    _, packets = CONVERSATIONS[conversation]
+    shown = packets_shown()[conversation]
+    assert shown > 0 if packets is None else shown == packets
 
 
 @pytest.mark.needs("tshark")
