@@ -165,6 +165,29 @@ def test_link_stays_a_link_and_its_target_is_replaced(tmp_path):
     assert target.read_text() == TEXT
 
 
+def test_link_that_leads_nowhere_but_to_itself_is_replaced(tmp_path):
+    link = tmp_path / "link.log"
+    link.symlink_to(link)
+    assert written(link).read_text() == TEXT
+
+
+def test_file_keeps_its_mode(tmp_path):
+    path = tmp_path / "flow.log"
+    path.touch(mode=0o600)
+    written(path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_pipe_that_nobody_reads_any_more_is_a_broken_pipe():
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        with pytest.raises(BrokenPipeError):
+            written(Path(f"/proc/self/fd/{writing}"), RECORDS * 10_000)
+    finally:
+        os.close(writing)
+
+
 def test_errors_of_the_writing_code_are_not_taken_for_the_files(tmp_path):
     with pytest.raises(BrokenPipeError), replacing(tmp_path / "flow.log"):
         raise BrokenPipeError

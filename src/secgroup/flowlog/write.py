@@ -76,17 +76,21 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
     ------
     OutputError
         It cannot be written; what stood under `path` is untouched.
+    BrokenPipeError
+        It is a pipe, and nobody reads it any more.
 
     """
     with _telling(path):
         open_file = _OPEN_FILES.get(str(path))
         is_special = open_file is not None or (path.exists() and not path.is_file())
-        target = path.resolve()
+        target = Path(os.path.realpath(path))
         beside = target.with_name(f".{target.name}.{os.getpid()}.part")
         if open_file is not None:
             stream: IO[bytes] = os.fdopen(os.dup(open_file), "wb")
         else:
             stream = (path if is_special else beside).open("wb")
+            if not is_special and target.exists():
+                beside.chmod(target.stat().st_mode)
     try:
         yield cast("IO[bytes]", _Output(stream, path))
         with _telling(path):
@@ -105,6 +109,9 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
 def _telling(path: Path) -> Iterator[None]:
     try:
         yield
+    except BrokenPipeError:
+        # Whoever read has gone: not a failure, and the command's to end on.
+        raise
     except OSError as error:
         raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
 
