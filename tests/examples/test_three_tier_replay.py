@@ -1,5 +1,6 @@
 """The example's README, held to what the definition decides."""
 
+from collections import Counter
 from functools import cache
 from pathlib import Path
 
@@ -126,3 +127,103 @@ def test_traffic_meets_most_reasons() -> None:
         Reason.MIDSTREAM,
         Reason.NEW,
     }
+
+
+def test_decided_where_it_was_captured_everything_ends_the_same_way() -> None:
+    at = {
+        "lb": "LoadBalancer",
+        "nat": "NatGateway",
+        "bastion": "Bastion",
+        "web-1": "Web1",
+        "web-2": "Web2",
+        "db": "DatabaseInterface",
+    }
+    whole, _ = replayed()
+    there = Firewall(whole.network, at=at)
+    for _ in there.decide(read_capture(EXAMPLE / "traffic.pcapng.gz")):
+        pass
+    assert Counter((name_of(each), fate_of(each)) for each in there.observed) == Counter(
+        (name_of(each), fate_of(each)) for each in whole.observed
+    )
+
+
+PUBLIC_OUT_EPHEMERAL_IPV6 = """
+  PublicOutEphemeralTcpIpv6:
+    Type: AWS::EC2::NetworkAclEntry
+    Properties:
+      NetworkAclId: !Ref PublicAcl
+      Egress: true
+      RuleNumber: 135
+      Protocol: 6
+      RuleAction: allow
+      Ipv6CidrBlock: ::/0
+      PortRange: { From: 1024, To: 65535 }
+"""
+
+BACKUP = """
+  BastionToDatabase:
+    Type: AWS::EC2::SecurityGroupEgress
+    Properties:
+      GroupId: !GetAtt BastionGroup.GroupId
+      IpProtocol: tcp
+      FromPort: 5432
+      ToPort: 5432
+      DestinationSecurityGroupId: !GetAtt DatabaseGroup.GroupId
+
+  DatabaseFromBastion:
+    Type: AWS::EC2::SecurityGroupIngress
+    Properties:
+      GroupId: !GetAtt DatabaseGroup.GroupId
+      IpProtocol: tcp
+      FromPort: 5432
+      ToPort: 5432
+      SourceSecurityGroupId: !GetAtt BastionGroup.GroupId
+
+  PrivateInBackup:
+    Type: AWS::EC2::NetworkAclEntry
+    Properties:
+      NetworkAclId: !Ref PrivateAcl
+      RuleNumber: 127
+      Protocol: 6
+      RuleAction: allow
+      CidrBlock: 10.20.0.30/32
+      PortRange: { From: 5432, To: 5432 }
+"""
+
+
+@pytest.mark.parametrize(
+    ("mistake", "mended", "name"),
+    [
+        (
+            "TcpEstablishedTimeout: 60",
+            "TcpEstablishedTimeout: 350",
+            ("10.20.10.11", "10.20.20.5", 5432),
+        ),
+        (
+            "\nOutputs:",
+            PUBLIC_OUT_EPHEMERAL_IPV6 + "\nOutputs:",
+            ("2001:db8:ffff::77", "2001:db8:20::10", 80),
+        ),
+        ("\nOutputs:", BACKUP + "\nOutputs:", ("10.20.0.30", "10.20.20.5", 5432)),
+    ],
+    ids=["idle timeout", "ACL without IPv6", "backup"],
+)
+def test_mending_a_mistake_allows_its_connections_and_changes_no_other(
+    mistake: str, mended: str, name: tuple[str, str, int], tmp_path: Path
+) -> None:
+    template = (EXAMPLE / "network.yaml").read_text()
+    assert template.count(mistake) == 1
+    path = tmp_path / "network.yaml"
+    path.write_text(template.replace(mistake, mended))
+    firewall = Firewall(load(path))
+    for _ in firewall.decide(read_capture(EXAMPLE / "traffic.pcapng.gz")):
+        pass
+    before, _ = replayed()
+    changed = {
+        name_of(now)
+        for now, then in zip(firewall.observed, before.observed, strict=True)
+        if fate_of(now) != fate_of(then)
+    }
+    assert changed == {name}
+    mended_fates = [fate_of(each) for each in firewall.observed if name_of(each) == name]
+    assert {outcome for outcome, _ in mended_fates} == {Outcome.ALLOWED}
