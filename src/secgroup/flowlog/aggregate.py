@@ -133,14 +133,12 @@ class Aggregator:
             ports, flags = _UNKNOWN_PORTS if protocol in (TCP, UDP) else _NO_PORTS, 0
         else:
             flags = 0 if packet.tcp is None else _TCP_FLAGS[packet.tcp.flags]
+            ports = _ports_of(packet)
             if packet.fragment is not None:
                 protocol, ports = self._of_fragment(packet, interface, direction)
-            else:
-                ports = _ports_of(packet)
         window = self._windows.get(interface.interface_id)
         if window is None:
             window = self._open(interface, now_ms)
-        verdict = decision.verdict
         key = (
             direction,
             int(source),
@@ -148,27 +146,22 @@ class Aggregator:
             ports,
             protocol,
             source.version,
-            verdict is Verdict.ACCEPT,
+            decision.verdict is Verdict.ACCEPT,
             decision.reason if self._by_reason else None,
         )
         flow = window.flows.get(key)
         if flow is None:
-            window.flows[key] = Flow(
+            flow = Flow(
                 source=source,
                 destination=destination,
                 ports=ports,
                 protocol=protocol,
                 direction=direction,
-                verdict=verdict,
+                verdict=decision.verdict,
                 reason=decision.reason,
                 first_ms=now_ms,
-                last_ms=now_ms,
-                packets=1,
-                octets=packet.length,
-                flags=flags,
-                rules=[decision.rule_ids] if self._with_rules else [],
             )
-            return finished
+            window.flows[key] = flow
         flow.last_ms = now_ms
         flow.packets += 1
         flow.octets += packet.length

@@ -31,11 +31,11 @@ class Flow:
     verdict: Verdict
     reason: Reason
     first_ms: int
-    last_ms: int
-    packets: int
-    octets: int
-    flags: int
-    rules: list[tuple[str, ...]]
+    last_ms: int = 0
+    packets: int = 0
+    octets: int = 0
+    flags: int = 0
+    rules: list[tuple[str, ...]] = field(default_factory=list)
 
 
 @dataclass(slots=True, kw_only=True)
