@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from secgroup.errors import InputError
 from secgroup.model.defaults import default_acl, main_route_table
 from secgroup.model.interface import NetworkInterface
 from secgroup.model.network_acl import NetworkAcl
@@ -71,7 +70,7 @@ class Answers:
         self.nodes: dict[str, list[Node]] = {key: [] for key in KINDS}
         self.present: set[str] = set()
         self.dns_support: dict[str, bool] = {}
-        self.entries: dict[str, tuple[Prefix, ...]] = {}
+        self.entries: dict[str, tuple[Node, tuple[Prefix, ...]]] = {}
         self.unread: dict[str, str] = {}
 
     def add(self, value: dict[str, Any], *, source: str, name: str = "") -> None:
@@ -125,8 +124,8 @@ class Answers:
                 )
             list_id = found.group()
         entries = tuple(each.parsed("Cidr", parse_prefix) for each in top.nodes(_ENTRIES))
-        earlier = self.entries.get(list_id, ())
-        self.entries[list_id] = tuple(dict.fromkeys((*earlier, *entries)))
+        _, earlier = self.entries.get(list_id, (top, ()))
+        self.entries[list_id] = top, tuple(dict.fromkeys((*earlier, *entries)))
 
 
 def read(answers: Answers, draft: Draft) -> None:
@@ -309,16 +308,14 @@ def _read_nat_gateways(answers: Answers, draft: Draft) -> None:
 def _read_prefix_lists(answers: Answers, draft: Draft) -> None:
     """Add up what describe-managed-prefix-lists, describe-prefix-lists and entries say."""
     found: dict[str, PrefixList] = {}
-    for list_id, entries in answers.entries.items():
+    places: dict[str, Node] = {}
+    for list_id, (top, entries) in answers.entries.items():
         found[list_id] = PrefixList(prefix_list_id=list_id, entries=entries)
+        places[list_id] = top
     for node in (*answers.nodes["ManagedPrefixLists"], *answers.nodes["PrefixLists"]):
         list_id = node.text("PrefixListId")
         known = found.get(list_id, PrefixList(prefix_list_id=list_id))
-        entries_here: tuple[Prefix, ...] | None = None
-        if node.value.get("Cidrs") is not None:
-            entries_here = tuple(_cidr(node, text) for text in node.texts("Cidrs"))
-        elif node.value.get(_ENTRIES) is not None:
-            entries_here = tuple(each.parsed("Cidr", parse_prefix) for each in node.nodes(_ENTRIES))
+        entries_here = _entries_inside(node)
         if entries_here is not None:
             if known.entries is not None and set(known.entries) != set(entries_here):
                 raise node.error(f"{list_id} has other entries elsewhere in the files")
@@ -330,20 +327,25 @@ def _read_prefix_lists(answers: Answers, draft: Draft) -> None:
             names=nouns.names_of(node) or known.names,
             max_entries=known.max_entries if max_entries is None else max_entries,
         )
-    for prefix_list in found.values():
-        families = {entry.version for entry in prefix_list.entries or ()}
-        if len(families) > 1:
-            raise InputError(
-                f"{prefix_list.prefix_list_id} has IPv4 and IPv6 entries (expected one family)"
+        places[list_id] = node
+    for list_id, prefix_list in found.items():
+        if len({entry.version for entry in prefix_list.entries or ()}) > 1:
+            raise places[list_id].error(
+                f"{list_id} has IPv4 and IPv6 entries (expected one family)"
             )
-        draft.add(prefix_list, source=prefix_list.prefix_list_id)
+        _add(draft, places[list_id], prefix_list)
 
 
-def _cidr(node: Node, text: str) -> Prefix:
-    try:
-        return parse_prefix(text)
-    except InputError as error:
-        raise node.error(error.problem, "Cidrs") from None
+def _entries_inside(node: Node) -> tuple[Prefix, ...] | None:
+    """Return the entries that a prefix list itself tells, None when it tells none."""
+    if node.value.get("Cidrs") is not None:
+        return tuple(
+            node.used(text, parse_prefix, f"Cidrs[{index}]")
+            for index, text in enumerate(node.texts("Cidrs"))
+        )
+    if node.value.get(_ENTRIES) is not None:
+        return tuple(each.parsed("Cidr", parse_prefix) for each in node.nodes(_ENTRIES))
+    return None
 
 
 _ARN_REGION: Final = re.compile(r"arn:[^:]+:ec2:([a-z0-9-]+):")

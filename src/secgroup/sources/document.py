@@ -145,11 +145,13 @@ class Node:
 
     def parsed(self, key: str, parse: Callable[[str], T]) -> T:
         """Return what `parse` makes of a text that must be there."""
+        return self.used(self.text(key), parse, key)
+
+    def used(self, text: str, parse: Callable[[str], T], key: str | None = None) -> T:
+        """Return what `parse` makes of a text; its error gets the place under `key`."""
         try:
-            return parse(self.text(key))
+            return parse(text)
         except InputError as error:
-            if error.source is not None:
-                raise
             raise self.error(error.problem, key) from None
 
     def parsed_or_none(self, key: str, parse: Callable[[str], T]) -> T | None:
