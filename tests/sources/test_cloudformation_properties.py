@@ -1,4 +1,4 @@
-"""The tables of properties against CloudFormation's own resource schemas, as cfn-lint carries them."""
+"""The tables of properties against CloudFormation's resource schemas, which cfn-lint carries."""
 
 import json
 from functools import cache
@@ -11,6 +11,7 @@ from secgroup.sources.cfn_properties import (
     MAKE_INTERFACES,
     MAKE_INTERFACES_WITH,
     PROPERTIES,
+    SHAPE_TRAFFIC,
     Use,
 )
 
@@ -77,5 +78,6 @@ def test_the_attributes_of_a_type_are_the_published_ones(kind):
 
 def test_the_types_that_make_interfaces_are_types():
     aliases = {"AWS::Serverless::Function", "AWS::EC2::TransitGatewayAttachment"}
-    assert (MAKE_INTERFACES | set(MAKE_INTERFACES_WITH)) - aliases <= set(NAMES)
-    assert not MAKE_INTERFACES & set(PROPERTIES)
+    every = MAKE_INTERFACES | set(MAKE_INTERFACES_WITH) | SHAPE_TRAFFIC
+    assert every - aliases <= set(NAMES)
+    assert not every & set(PROPERTIES)

@@ -18,7 +18,7 @@ from secgroup.net.address import Address
 from secgroup.sources.cfn_addresses import derive, take_given
 from secgroup.sources.cfn_groups import Groups
 from secgroup.sources.cfn_item import Item
-from secgroup.sources.cfn_plan import Plan, Planned
+from secgroup.sources.cfn_plan import Plan, Planned, endpoint_type
 from secgroup.sources.cfn_public import PublicAddresses, is_public
 from secgroup.sources.cfn_stack import Resource, Stack
 from secgroup.sources.cfn_vpc import Vpcs
@@ -143,7 +143,7 @@ class Interfaces:
 
     def _add_endpoint(self, resource: Resource, placed: dict[str, NetworkInterface]) -> None:
         item = resource.properties
-        kind = str(item.text("VpcEndpointType") or "Gateway")
+        kind = endpoint_type(item)
         tables = [
             self._stack.resource_id(each, "RouteTable") for each in item.texts("RouteTableIds")
         ]

@@ -21,12 +21,13 @@ from secgroup.sources.cfn_stack import Resource, Stack
 from secgroup.sources.cfn_vpc import Placement, Vpcs, default_group_id
 from secgroup.sources.parameters import Unknown
 
-#: EC2's InterfaceType of what an endpoint of each type has.
+#: EC2's InterfaceType of what an endpoint of each type has; None: no interface.
 _ENDPOINT_TYPES: Final = {
-    "interface": "vpc_endpoint",
-    "resource": "vpc_endpoint",
-    "servicenetwork": "vpc_endpoint",
-    "gatewayloadbalancer": "gateway_load_balancer_endpoint",
+    "Gateway": None,
+    "Interface": "vpc_endpoint",
+    "Resource": "vpc_endpoint",
+    "ServiceNetwork": "vpc_endpoint",
+    "GatewayLoadBalancer": "gateway_load_balancer_endpoint",
 }
 _MOST_ADDRESSES: Final = 256
 
@@ -162,11 +163,9 @@ class Plan:
     def of_endpoint(self, resource: Resource) -> list[Planned]:
         """Return the interfaces of an endpoint: one in each of its subnets."""
         item = resource.properties
-        kind = str(item.text("VpcEndpointType") or "Gateway").lower()
-        if kind == "gateway":
+        interface_type = _ENDPOINT_TYPES[endpoint_type(item)]
+        if interface_type is None:
             return []
-        if kind not in _ENDPOINT_TYPES:
-            raise item.error(f"{kind} is no type of endpoint", "VpcEndpointType")
         family = str(item.text("IpAddressType") or "ipv4").lower()
         found: list[Planned] = []
         for subnet in item.texts("SubnetIds"):
@@ -185,11 +184,11 @@ class Plan:
                 interface_id=key,
                 vpc_id=placement.subnet.vpc_id,
                 subnet_id=subnet_id,
-                interface_type=_ENDPOINT_TYPES[kind],
+                interface_type=interface_type,
                 names=(resource.logical_id,),
                 owner_id=self._vpcs.account_id,
                 group_ids=()
-                if kind == "gatewayloadbalancer"
+                if interface_type != "vpc_endpoint"
                 else self._group_ids(item.texts("SecurityGroupIds"), placement.subnet.vpc_id),
             )
             found.append(Planned(noun=noun, wanted=wanted, names=(key, resource.logical_id)))
@@ -308,6 +307,15 @@ class Plan:
         if not found and count is None:
             count = int(placement.assigns_ipv6)
         return found + [None] * (count or 0) if placement.subnet.ipv6_blocks else found
+
+
+def endpoint_type(item: Item) -> str:
+    """Return an endpoint's type as EC2 writes it; without one it is a gateway endpoint."""
+    given = str(item.text("VpcEndpointType") or "Gateway")
+    for known in _ENDPOINT_TYPES:
+        if known.lower() == given.lower():
+            return known
+    raise item.error(f"expected one of {', '.join(_ENDPOINT_TYPES)}", "VpcEndpointType")
 
 
 def _prefixes(item: Item) -> Iterator[Prefix]:

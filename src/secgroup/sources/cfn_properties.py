@@ -264,3 +264,14 @@ MAKE_INTERFACES_WITH: Final = {
     "AWS::CodeBuild::Project": "VpcConfig",
     "AWS::Synthetics::Canary": "VPCConfig",
 }
+
+#: Types that are not modelled and change which packets pass.
+SHAPE_TRAFFIC: Final = frozenset(
+    {
+        "AWS::EC2::RouteServerPropagation",
+        "AWS::EC2::VPCBlockPublicAccessExclusion",
+        "AWS::EC2::VPCBlockPublicAccessOptions",
+        "AWS::EC2::VPCEncryptionControl",
+        "AWS::EC2::VPNGatewayRoutePropagation",
+    }
+)

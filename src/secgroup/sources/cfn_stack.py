@@ -62,8 +62,9 @@ class Stack:
         Those that the stack has, in the order of the template.
     not_modelled : dict of (str, str) to list of str
         Resource type and property -> where it stands; filled while properties are read.
-    interfaces : dict of str to (attribute name -> value)
-        What the interfaces answer, once they have addresses.
+    providers : dict of (str, str) to callable
+        Type without `AWS::EC2::`, and attribute -> what works the attribute out when it is
+        asked for; the families set them.
 
     """
 
@@ -79,8 +80,7 @@ class Stack:
         self.source = source
         self.draft = draft
         self.not_modelled: dict[tuple[str, str], list[str]] = {}
-        self.answers: dict[tuple[str, str], Evaluated] = {}
-        #: Attribute -> what works it out when it is asked for; set by the families.
+        self._answers: dict[tuple[str, str], Evaluated] = {}
         self.providers: dict[tuple[str, str], Callable[[Resource], Evaluated]] = {}
         self.scope = Scope(
             document,
@@ -92,12 +92,15 @@ class Stack:
         )
         self.is_generated = _warn_of_transforms(document, draft, source)
         self.resources = {each.logical_id: each for each in self._active()}
+        self._by_kind: dict[str, list[Resource]] = {}
+        for resource in self.resources.values():
+            self._by_kind.setdefault(resource.kind, []).append(resource)
         self._check_mentions(document)
         self._check_cycles()
 
     def of(self, kind: str) -> list[Resource]:
         """Return the resources of a type of AWS::EC2."""
-        return [each for each in self.resources.values() if each.kind == EC2 + kind]
+        return self._by_kind.get(EC2 + kind, [])
 
     def error(self, problem: str, path: str) -> InputError:
         """Return the error that names a place in the template."""
@@ -134,17 +137,23 @@ class Stack:
 
     def _present(self, properties: Mapping[str, Value], kind: str, path: str) -> dict[str, Value]:
         """Leave out unmodelled properties that a condition takes away."""
-        if kind not in PROPERTIES:
+        table = PROPERTIES.get(kind)
+        if table is None:
             return {}
-        table = PROPERTIES[kind]
         return {
             name: value
             for name, value in properties.items()
             if table.get(name, Use.NOT_MODELLED) is not Use.NOT_MODELLED
-            or not isinstance(value, dict)
-            or "Fn::If" not in value
-            or self.scope.evaluate(value, f"{path}.{name}") is not None
+            or not self._is_nothing(value, f"{path}.{name}")
         }
+
+    def _is_nothing(self, value: Value, path: str) -> bool:
+        if not isinstance(value, dict) or len(value) != 1 or not value.keys() & {"Fn::If", "Ref"}:
+            return value is None
+        try:
+            return self.scope.evaluate(value, path) is None
+        except InputError:
+            return False
 
     # Names
 
@@ -239,11 +248,11 @@ class Stack:
 
     def _provided(self, resource: Resource, name: str) -> Evaluated:
         key = (resource.logical_id, name)
-        if key not in self.answers:
+        if key not in self._answers:
             provider = self.providers.get((resource.kind.removeprefix(EC2), name))
             unknown = Unknown(f"{resource.logical_id}.{name}")
-            self.answers[key] = unknown if provider is None else provider(resource)
-        return self.answers[key]
+            self._answers[key] = unknown if provider is None else provider(resource)
+        return self._answers[key]
 
     def _there(self, logical_id: str, path: str) -> Resource | None:
         resource = self.resources.get(logical_id)

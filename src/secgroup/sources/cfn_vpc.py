@@ -66,6 +66,8 @@ class Vpcs:
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
         self._extra = by_property(stack, "VPCCidrBlock", "VpcId")
+        self._subnet_acls = by_property(stack, "SubnetNetworkAclAssociation", "SubnetId")
+        self._subnet_blocks = by_property(stack, "SubnetCidrBlock", "SubnetId")
         self._provided: dict[str, IPv6Network] = {}
         self.placements: dict[str, Placement] = {}
         stack.providers |= {
@@ -227,13 +229,8 @@ class Vpcs:
     # Subnets
 
     def _ipv6_blocks_of_subnet(self, resource: Resource) -> list[IPv6Network]:
-        items = [resource.properties]
-        items += [
-            extra.properties
-            for extra in by_property(self._stack, "SubnetCidrBlock", "SubnetId").get(
-                resource.logical_id, []
-            )
-        ]
+        more = self._subnet_blocks.get(resource.logical_id, [])
+        items = [resource.properties, *(each.properties for each in more)]
         blocks = [ipv6_only(item, "Ipv6CidrBlock") for item in items]
         return [block for block in blocks if isinstance(block, IPv6Network)]
 
@@ -267,26 +264,21 @@ class Vpcs:
         )
 
     def _acl_of(self, subnet_id: str, vpc_id: str) -> str:
-        for resource in self._stack.of("SubnetNetworkAclAssociation"):
-            item = resource.properties
-            if self._stack.resource_id(item.required("SubnetId"), "Subnet") == subnet_id:
-                acl_id = self._stack.resource_id(item.required("NetworkAclId"), "NetworkAcl")
-                if acl_id not in (*self._stack.resources, default_acl_id(vpc_id)):
-                    # Without its entries an ACL refuses everything: never open by guess.
-                    self._stack.draft.mention(NetworkAcl(network_acl_id=acl_id, vpc_id=vpc_id))
-                return acl_id
-        acl_id = default_acl_id(vpc_id)
-        if vpc_id not in self._stack.resources:
-            acl_id = next(
-                (
-                    acl.network_acl_id
-                    for acl in self._stack.draft.of(NetworkAcl).values()
-                    if acl.is_default and acl.vpc_id == vpc_id
-                ),
-                acl_id,
-            )
-            self._stack.draft.mention(
-                NetworkAcl(network_acl_id=acl_id, vpc_id=vpc_id, is_default=True)
+        associations = self._subnet_acls.get(subnet_id, [])
+        if associations:
+            value = associations[0].properties.required("NetworkAclId")
+            acl_id = self._stack.resource_id(value, "NetworkAcl")
+        else:
+            acl_id = default_acl_id(vpc_id)
+            for acl in self._stack.draft.of(NetworkAcl).values():
+                if acl.is_default and acl.vpc_id == vpc_id:
+                    acl_id = acl.network_acl_id
+        here = acl_id in self._stack.resources or vpc_id in self._stack.resources
+        if not here and acl_id not in self._stack.draft.of(NetworkAcl):
+            self._stack.draft.mention(NetworkAcl(network_acl_id=acl_id, vpc_id=vpc_id))
+            self._stack.draft.warn(
+                f"{self._stack.source}: without its entries the network ACL {acl_id} of "
+                f"{subnet_id} refuses everything (bring them with --with)"
             )
         return acl_id
 

@@ -8,11 +8,18 @@ has no place for. Read first: `template` (the text), `intrinsics` (the functions
 from collections.abc import Mapping
 
 from secgroup.errors import InputError
+from secgroup.model.group import SecurityGroup
+from secgroup.model.interface import NetworkInterface
 from secgroup.sources.cfn_acls import add_acls
 from secgroup.sources.cfn_addresses import parse_addresses
 from secgroup.sources.cfn_groups import Groups, add_prefix_lists
 from secgroup.sources.cfn_interfaces import Interfaces
-from secgroup.sources.cfn_properties import MAKE_INTERFACES, MAKE_INTERFACES_WITH, PROPERTIES
+from secgroup.sources.cfn_properties import (
+    MAKE_INTERFACES,
+    MAKE_INTERFACES_WITH,
+    PROPERTIES,
+    SHAPE_TRAFFIC,
+)
 from secgroup.sources.cfn_routes import add_gateways, add_route_tables
 from secgroup.sources.cfn_stack import Stack
 from secgroup.sources.cfn_vpc import Vpcs
@@ -67,6 +74,7 @@ def read(
     interfaces.build()
     add_acls(stack, vpcs)
     groups.build()
+    _check_groups(stack)
     add_prefix_lists(stack)
     add_gateways(stack, vpcs)
     add_route_tables(stack, vpcs)
@@ -76,10 +84,24 @@ def read(
     draft.account_id = draft.account_id or vpcs.account_id
 
 
+def _check_groups(stack: Stack) -> None:
+    """Refuse an interface with a group of another VPC, as EC2 does."""
+    groups = stack.draft.of(SecurityGroup)
+    for interface in stack.draft.of(NetworkInterface).values():
+        for group_id in interface.group_ids:
+            group = groups.get(group_id)
+            if group is not None and interface.vpc_id not in group.vpc_ids:
+                raise stack.draft.error(
+                    interface,
+                    f"is in {interface.vpc_id}, its group {group_id} in {group.vpc_id}",
+                )
+
+
 def _name_what_is_left_out(stack: Stack) -> None:
     """Name nested stacks, and what makes interfaces that a template does not describe."""
     nested: list[str] = []
     makers: list[str] = []
+    shapers: list[str] = []
     for resource in stack.resources.values():
         kind = resource.kind
         if kind in PROPERTIES:
@@ -94,10 +116,13 @@ def _name_what_is_left_out(stack: Stack) -> None:
             and MAKE_INTERFACES_WITH[kind] in properties
         ):
             makers.append(f"{resource.logical_id} ({kind})")
+        elif kind in SHAPE_TRAFFIC:
+            shapers.append(f"{resource.logical_id} ({kind})")
     if nested:
+        stack.draft.warn(f"{stack.source}: nested stacks are not read: {listed(nested)}")
+    if shapers:
         stack.draft.warn(
-            f"{stack.source}: nested stacks are not read: {listed(nested)} "
-            "(bring their templates with --with)"
+            f"{stack.source}: these change what passes and are not modelled: {listed(shapers)}"
         )
     if makers:
         stack.draft.warn(

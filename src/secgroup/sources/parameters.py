@@ -170,8 +170,8 @@ def _matches(pattern: str, text: str) -> bool:
     if len(text) > longest:
         return True
     try:
-        with warnings.catch_warnings(action="ignore"):
+        with warnings.catch_warnings(action="error"):
             return re.fullmatch(pattern, text) is not None
-    except (re.error, RecursionError, OverflowError):
-        # CloudFormation's patterns are Java's; what Python cannot read is not checked.
+    except (re.error, FutureWarning, RecursionError, OverflowError):
+        # CloudFormation's patterns are Java's; what Python reads otherwise is not checked.
         return True

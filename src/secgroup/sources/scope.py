@@ -100,6 +100,7 @@ class Scope:
         self.resources = section(document, "Resources", source)
         self.pseudo = pseudo_parameters(parameters)
         self._given = parameters
+        self._values: dict[str, Value | Unknown] = {}
         self.imports = imports
         self.answers = resources
         self._verdicts: dict[str, bool] = {}
@@ -124,7 +125,11 @@ class Scope:
             See `parameter_value`.
 
         """
-        return parameter_value(name, self.declared[name], self._given.get(name), source=self.source)
+        if name not in self._values:
+            self._values[name] = parameter_value(
+                name, self.declared[name], self._given.get(name), source=self.source
+            )
+        return self._values[name]
 
     def evaluate(self, value: Value, path: str) -> Evaluated:
         """Return `value` with every function in it evaluated.
