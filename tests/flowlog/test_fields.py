@@ -1,5 +1,8 @@
+from pathlib import Path
+
 import pytest
 from flowlogs_reader import FlowRecord
+from tools import flow_log_fields
 
 from secgroup.errors import InputError
 from secgroup.flowlog.aggregate import Aggregator
@@ -106,3 +109,8 @@ def test_wrong_format_is_refused_naming_the_word(text, said):
         parse_format(text)
     assert said in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_page_of_the_fields_is_in_step():
+    page = Path(__file__).parents[2] / "docs" / "flow-log-fields.md"
+    assert page.read_text() == flow_log_fields.page()

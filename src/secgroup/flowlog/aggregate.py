@@ -8,7 +8,7 @@ from an instant that all share). The clock is the largest time so far, so that a
 earlier stamp counts as seen now, and a window that the clock has passed is closed for good.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from heapq import heappop, heappush
 from typing import Final
 
@@ -116,7 +116,7 @@ class Aggregator:
         direction: Direction,
         packet: Datagram,
         decision: Decision,
-    ) -> Iterable[Record]:
+    ) -> Sequence[Record]:
         """Count one decided packet, and return the records that its time finishes.
 
         What flow logs do not record only moves the clock: `decision.logged` is False, or a
@@ -170,7 +170,7 @@ class Aggregator:
             flow.rules.append(decision.rule_ids)
         return finished
 
-    def skip(self, time_ms: int, interface: NetworkInterface) -> Iterable[Record]:
+    def skip(self, time_ms: int, interface: NetworkInterface) -> Sequence[Record]:
         """Note that packets of `interface` were lost: its window gets a SKIPDATA record."""
         finished = self.advance(time_ms)
         window = self._windows.get(interface.interface_id)
@@ -179,7 +179,7 @@ class Aggregator:
         window.is_lossy = True
         return finished
 
-    def advance(self, time_ms: int) -> Iterable[Record]:
+    def advance(self, time_ms: int) -> Sequence[Record]:
         """Move the clock, and return the records of the windows that it passes."""
         if time_ms <= self._clock_ms:
             return ()
@@ -195,7 +195,7 @@ class Aggregator:
                 self._open(interface, window.start_ms + self._interval_ms)
         return finished
 
-    def close(self) -> Iterable[Record]:
+    def close(self) -> Sequence[Record]:
         """Return the records of the windows that are still open; the aggregator is then empty.
 
         A window that the clock has not passed and that has no packet says nothing.
