@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from secgroup.net.capture import read_capture
     from secgroup.reference.memory import Switches
     from secgroup.replay.firewall import Firewall
+    from secgroup.reference.explain import explain
     from secgroup.sources.load import load
 
 #: Each public name and the module that it comes from.
@@ -19,11 +20,12 @@ _PUBLIC: Final = {
     "InputError": "secgroup.errors",
     "SecgroupError": "secgroup.errors",
     "Switches": "secgroup.reference.memory",
+    "explain": "secgroup.reference.explain",
     "load": "secgroup.sources.load",
     "read_capture": "secgroup.net.capture",
 }
 
-__all__ = ["Firewall", "InputError", "SecgroupError", "Switches", "load", "read_capture"]
+__all__ = ["Firewall", "InputError", "SecgroupError", "Switches", "explain", "load", "read_capture"]
 
 
 def __getattr__(name: str) -> Any:

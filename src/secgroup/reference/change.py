@@ -1,0 +1,304 @@
+"""Changes of a network that lift one refusal each, as small as they can be.
+
+Owns what a change is, what it makes of a network, and which one lifts which refusal. Whether
+changes suffice is not said here: `explain` decides again.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from ipaddress import ip_network
+from typing import Final, TypeAlias
+
+from secgroup.decision import Reason
+from secgroup.model.defaults import IMPLICIT_DENY_IPV4
+from secgroup.model.group import GroupReference, Peer, SecurityGroupRule
+from secgroup.model.interface import NetworkInterface
+from secgroup.model.network import Network
+from secgroup.model.network_acl import NetworkAclEntry
+from secgroup.model.route import Route, Target, TargetKind
+from secgroup.net.address import Address, Prefix, everything
+from secgroup.net.direction import Direction
+from secgroup.net.packet import Packet
+from secgroup.net.ports import PortRange, Traffic
+from secgroup.reference.endpoint import Endpoint, OutsideEnd, is_public
+from secgroup.reference.journey import NAT_PORTS, AtInterface, Leg, OnTheWay, Step
+from secgroup.reference.ways import Ways
+
+#: A new last entry of an ACL stands this far behind the one before it, as people number them.
+ENTRY_DISTANCE: Final = 10
+_MISSING_WAY: Final = ("NO_ROUTE_TO_DESTINATION", "BAD_STATE_ROUTE")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddRule:
+    """Authorize one more rule in a group."""
+
+    rule: SecurityGroupRule
+
+    def apply(self, network: Network) -> Network:
+        """Return the network with the rule."""
+        group = network.groups[self.rule.group_id]
+        changed = replace(group, rules=(*group.rules, self.rule))
+        return replace(network, groups={**network.groups, group.group_id: changed})
+
+    def __str__(self) -> str:
+        """Write it as a sentence."""
+        way, word = ("egress", "to") if self.rule.is_egress else ("ingress", "from")
+        peer = f"group {self.rule.peer}" if isinstance(self.rule.peer, GroupReference) else ""
+        return (
+            f"add to group {self.rule.group_id} an {way} rule: "
+            f"{self.rule.traffic} {word} {peer or self.rule.peer}"
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddAclEntry:
+    """Create one more entry in a network ACL."""
+
+    network_acl_id: str
+    entry: NetworkAclEntry
+
+    def apply(self, network: Network) -> Network:
+        """Return the network with the entry."""
+        acl = network.acls[self.network_acl_id]
+        entries = sorted(
+            (*acl.entries, self.entry), key=lambda each: (each.is_egress, each.rule_number)
+        )
+        changed = replace(acl, entries=tuple(entries))
+        return replace(network, acls={**network.acls, acl.network_acl_id: changed})
+
+    def __str__(self) -> str:
+        """Write it as a sentence."""
+        way, word = ("egress", "to") if self.entry.is_egress else ("ingress", "from")
+        return (
+            f"add to {self.network_acl_id} the {way} entry {self.entry.rule_number}: "
+            f"allow {self.entry.traffic} {word} {self.entry.cidr}"
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SwitchCheckOff:
+    """Disable the source/destination check of an interface."""
+
+    interface_id: str
+
+    def apply(self, network: Network) -> Network:
+        """Return the network without the check."""
+        interface = network.interfaces[self.interface_id]
+        changed = replace(interface, source_dest_check=False)
+        interfaces = {**network.interfaces, self.interface_id: changed}
+        return replace(network, interfaces=interfaces)
+
+    def __str__(self) -> str:
+        """Write it as a sentence."""
+        return f"switch off the source/destination check of {self.interface_id}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddRoute:
+    """Create a route, or replace the one of the same destination."""
+
+    route_table_id: str
+    route: Route
+
+    def apply(self, network: Network) -> Network:
+        """Return the network with the route."""
+        table = network.route_tables[self.route_table_id]
+        kept = tuple(each for each in table.routes if each.destination != self.route.destination)
+        changed = replace(table, routes=(*kept, self.route))
+        tables = {**network.route_tables, table.route_table_id: changed}
+        return replace(network, route_tables=tables)
+
+    def __str__(self) -> str:
+        """Write it as a sentence."""
+        return (
+            f"add to {self.route_table_id} a route: {self.route.destination} to {self.route.target}"
+        )
+
+
+Change: TypeAlias = AddRule | AddAclEntry | SwitchCheckOff | AddRoute
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What a question is about, as far as a change must cover it."""
+
+    source: Endpoint
+    destination: Endpoint
+    service: Traffic
+    client_ports: PortRange
+
+    def traffic_of(self, ways: Ways, leg: Leg, packet: Packet) -> Traffic:
+        """Return all of the question that goes the way of `packet`: its service, or answers."""
+        if leg is not Leg.BACK or self.service.protocol is None:
+            return self.service
+        if packet.icmp is not None:
+            return Traffic(protocol=packet.protocol, icmp_type=packet.icmp.type)
+        if self.service.ports is None:
+            return self.service
+        to_nat = any(
+            each.interface_id in ways.nat_of
+            for each in ways.network.interfaces_with(packet.destination)
+        )
+        first, last = NAT_PORTS
+        ports = PortRange(first=first, last=last) if to_nat else self.client_ports
+        return Traffic(protocol=packet.protocol, ports=ports)
+
+    def block_of(self, address: Address) -> Prefix:
+        """Return the block that a change must name for a peer: all of the internet, or one."""
+        for end in (*self.source.ends, *self.destination.ends):
+            if (
+                isinstance(end, OutsideEnd)
+                and end.family == address.version
+                and any(first <= int(address) <= last for first, last in end.spans)
+            ):
+                return host(address) if end.is_single else everything(address.version)
+        return host(address)
+
+
+def host(address: Address) -> Prefix:
+    """Return the block of one address."""
+    return ip_network(address)
+
+
+def lift(ways: Ways, wanted: Wanted, step: Step) -> Change | None:
+    """Return the smallest change that lifts the refusal of `step`; None when we know none."""
+    if isinstance(step, OnTheWay):
+        return _add_route(ways, wanted, step)
+    if step.decision.reason is Reason.NETWORK_ACL:
+        return _add_entry(ways, wanted, step)
+    if step.decision.reason is Reason.NO_MATCHING_RULE:
+        return _add_rule(ways, wanted, step)
+    if step.decision.reason is Reason.SOURCE_DEST_CHECK:
+        return SwitchCheckOff(interface_id=step.interface_id)
+    return None
+
+
+def _peer(step: AtInterface) -> Address:
+    packet = step.packet
+    return packet.source if step.direction is Direction.INGRESS else packet.destination
+
+
+def _add_rule(ways: Ways, wanted: Wanted, step: AtInterface) -> Change | None:
+    network = ways.network
+    interface = network.interfaces[step.interface_id]
+    own = [each for each in interface.group_ids if each in network.groups]
+    if not own:
+        return None
+    asked = [each for each in own if each in _asked_groups(wanted)]
+    # The rule that is seen by the fewest interfaces changes the least.
+    group_id = (asked or sorted(own, key=lambda each: len(network.members.get(each, ()))))[0]
+    way = str(step.direction)
+    rule = SecurityGroupRule(
+        rule_id=f"{group_id}/{way}/new-{len(network.groups[group_id].rules)}",
+        group_id=group_id,
+        is_egress=step.direction is Direction.EGRESS,
+        traffic=wanted.traffic_of(ways, step.leg, step.packet),
+        peer=_peer_of_rule(ways, wanted, step),
+    )
+    return AddRule(rule=rule)
+
+
+def _asked_groups(wanted: Wanted) -> tuple[str, ...]:
+    ends = (wanted.source, wanted.destination)
+    return tuple(each.group_id for each in ends if each.group_id is not None)
+
+
+def _peer_of_rule(ways: Ways, wanted: Wanted, step: AtInterface) -> Peer:
+    """Return the peer's own group where a reference to it matches, else its block."""
+    peer = _peer(step)
+    if step.references_hold and step.other_id is not None:
+        other = ways.network.interfaces[step.other_id]
+        if other.vpc_id in ways.at(step.interface_id).peer_vpc_ids:
+            group_id = _group_of(ways.network, wanted, other)
+            if group_id is not None:
+                return GroupReference(group_id=group_id)
+    return wanted.block_of(peer)
+
+
+def _group_of(network: Network, wanted: Wanted, interface: NetworkInterface) -> str | None:
+    own = [each for each in interface.group_ids if each in network.groups]
+    asked = [each for each in own if each in _asked_groups(wanted)]
+    return next(iter((*asked, *own)), None)
+
+
+def _add_entry(ways: Ways, wanted: Wanted, step: AtInterface) -> Change | None:
+    acl_id, denying = step.decision.network_acl_id, step.decision.acl_rule_number
+    if acl_id is None or denying is None:
+        return None
+    is_egress = step.direction is Direction.EGRESS
+    numbers = {
+        each.rule_number
+        for each in ways.network.acls[acl_id].entries
+        if each.is_egress == is_egress
+    }
+    number = _free_number(numbers, denying)
+    if number is None:
+        return None
+    entry = NetworkAclEntry(
+        rule_number=number,
+        is_egress=is_egress,
+        is_allow=True,
+        traffic=wanted.traffic_of(ways, step.leg, step.packet),
+        cidr=wanted.block_of(_peer(step)),
+    )
+    return AddAclEntry(network_acl_id=acl_id, entry=entry)
+
+
+def _free_number(numbers: set[int], denying: int) -> int | None:
+    """Return a free number before the denying one: behind the last, or the nearest."""
+    if denying >= IMPLICIT_DENY_IPV4:
+        last = max(numbers, default=100 - ENTRY_DISTANCE) + ENTRY_DISTANCE
+        if last < IMPLICIT_DENY_IPV4:
+            return last
+        denying = IMPLICIT_DENY_IPV4
+    return next((each for each in range(denying - 1, 0, -1) if each not in numbers), None)
+
+
+def _add_route(ways: Ways, wanted: Wanted, step: OnTheWay) -> Change | None:
+    table = ways.network.route_tables.get(step.place)
+    if table is None or step.code not in _MISSING_WAY or step.subnet_id is None:
+        return None
+    packet = step.packet
+    target = _suitable(ways, table.vpc_id, packet, step.leg)
+    if target is None:
+        return None
+    route = Route(destination=wanted.block_of(packet.destination), target=target)
+    return AddRoute(route_table_id=table.route_table_id, route=route)
+
+
+def _suitable(ways: Ways, vpc_id: str, packet: Packet, leg: Leg) -> Target | None:
+    """Return a gateway of the VPC that takes `packet` nearer."""
+    network = ways.network
+    for peering in network.peerings.values():
+        other = peering.other_side(vpc_id)
+        vpc = None if other is None else network.vpcs.get(other.vpc_id)
+        if peering.is_active and vpc is not None and packet.destination in vpc:
+            return Target(kind=TargetKind.PEERING, target_id=peering.peering_id)
+    if not is_public(packet.destination):
+        return None
+    internet = ways.internet_gateway_of.get(vpc_id)
+    if packet.family == 6 and leg is not Leg.BACK:
+        egress_only = _attached(network.egress_only_gateways, vpc_id)
+        if egress_only is not None:
+            return Target(kind=TargetKind.EGRESS_ONLY_GATEWAY, target_id=egress_only)
+    if internet is not None and (packet.family == 6 or _has_public(ways, packet.source, vpc_id)):
+        return Target(kind=TargetKind.INTERNET_GATEWAY, target_id=internet.gateway_id)
+    if packet.family == 4 and leg is not Leg.BACK:
+        for gateway in network.nat_gateways.values():
+            if gateway.vpc_id == vpc_id and gateway.is_available and gateway.is_public:
+                return Target(kind=TargetKind.NAT_GATEWAY, target_id=gateway.gateway_id)
+    return None
+
+
+def _attached(gateways: Mapping[str, object], vpc_id: str) -> str | None:
+    return next(
+        (key for key, each in gateways.items() if getattr(each, "vpc_id", None) == vpc_id), None
+    )
+
+
+def _has_public(ways: Ways, address: Address, vpc_id: str) -> bool:
+    holder = ways.holder(address, vpc_id)
+    return holder is not None and any(
+        each.address == address and each.public is not None for each in holder.ipv4
+    )

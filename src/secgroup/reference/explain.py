@@ -1,0 +1,271 @@
+"""`explain`: does a connection work, hop by hop and back again, and if not, what would make it.
+
+Owns the search for every layer that refuses, and the proof that the proposed changes suffice.
+The way is `path`'s, the parts are `question`'s, the words are `wording`'s.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from secgroup.decision import Reason
+from secgroup.errors import InputError
+from secgroup.model.network import Network
+from secgroup.net.ports import PortRange, Traffic, parse_service
+from secgroup.reference.change import AddAclEntry, Change, Wanted, lift
+from secgroup.reference.endpoint import OutsideEnd, parse_literal
+from secgroup.reference.explanation import Block, Explanation, Outcome
+from secgroup.reference.journey import Answer, AtInterface, Journey, OnTheWay, Step
+from secgroup.reference.memory import AS_DOCUMENTED, Switches
+from secgroup.reference.question import Pair, Part, Question, decide_pair, pairs_of, parts_text
+from secgroup.reference.telling import line_of, tell
+from secgroup.reference.ways import Ways
+from secgroup.reference.wording import nearest
+
+#: Refusals that are looked at before the search is given up.
+MOST_BLOCKS: Final = 64
+
+
+def explain(
+    network: Network,
+    *,
+    source: str,
+    destination: str,
+    protocol: str | int = "all",
+    port: int | None = None,
+    service: str | Traffic | None = None,
+    ipv6: bool = False,
+    client_ports: PortRange | None = None,
+    switches: Switches = AS_DOCUMENTED,
+) -> Explanation:
+    """Explain whether `source` can open a connection to `destination`, and why.
+
+    Parameters
+    ----------
+    network : Network
+        From `secgroup.load`.
+    source, destination : str
+        An interface, instance, name, logical id, address, group, `internet` (every public
+        address outside of the network) or `internet:ADDRESS`.
+    protocol, port
+        `tcp` and 5432; a number; `all`.
+    service : str or Traffic, optional
+        Instead of both: `tcp/8000-8080`, `icmp/3/4`, `all`.
+    ipv6 : bool
+        Ask about IPv6 addresses; one in `source` or `destination` says so by itself.
+    client_ports : PortRange, optional
+        The ports that answers go to; by default 1024-65535 for the internet, NAT gateways,
+        load balancers and Lambda, else 32768-60999.
+
+    Raises
+    ------
+    InputError
+        An end or the service means nothing, or an end means several things.
+
+    """
+    question = Question(
+        source=source,
+        destination=destination,
+        service=_service(protocol, port, service),
+        family=_family(source, destination, ipv6=ipv6),
+        client_ports=client_ports,
+    )
+    found = question.endpoints(network)
+    ways = Ways(network, switches=switches)
+    decided = {pair: list(_decide(ways, question, pair)) for pair in pairs_of(*found)}
+    answer = _answer(part.journey for parts in decided.values() for part in parts)
+    blocks: tuple[Block, ...] = ()
+    changes: tuple[Change, ...] = ()
+    if answer is not Answer.YES:
+        blocks, changes = _remedy(ways, question)
+    return Explanation(
+        source=found[0].label,
+        destination=found[1].label,
+        service=str(question.service),
+        client_ports=str(question.ports_of(found[0])),
+        family=question.family,
+        answer=answer,
+        outcomes=_outcomes(ways, decided, question),
+        blocks=blocks,
+        changes=changes,
+    )
+
+
+def _service(protocol: str | int, port: int | None, service: str | Traffic | None) -> Traffic:
+    if isinstance(service, Traffic):
+        return service
+    if service is not None:
+        return parse_service(service)
+    name = str(protocol)
+    return parse_service(name if port is None else f"{name}/{port}")
+
+
+def _family(source: str, destination: str, *, ipv6: bool) -> int:
+    """Return the family that is asked about: that of an address, where one is given."""
+    literals = [each for each in map(parse_literal, (source, destination)) if each is not None]
+    versions = {each.version for each in literals}
+    if len(versions) > 1:
+        raise InputError(f"{source} and {destination} are not of one family")
+    if ipv6 and versions == {4}:
+        raise InputError(f"{literals[0]} is not an IPv6 address")
+    return 6 if ipv6 else next(iter(versions), 4)
+
+
+def _decide(ways: Ways, question: Question, pair: Pair, *, go_on: bool = False) -> Iterator[Part]:
+    source, _ = question.endpoints(ways.network)
+    ports = question.ports_of(source)
+    return decide_pair(ways, pair, question.service, ports, go_on=go_on)
+
+
+def _answer(journeys: Iterable[Journey]) -> Answer:
+    answers = {journey.answer for journey in journeys}
+    return next((each for each in (Answer.NO, Answer.UNKNOWN) if each in answers), Answer.YES)
+
+
+# ------------------------------------------------------------------------------ outcomes
+
+
+def _outcomes(
+    ways: Ways, decided: dict[Pair, list[Part]], question: Question
+) -> tuple[Outcome, ...]:
+    """Put together what meets the same; refusals come first."""
+    found: dict[tuple[object, ...], list[tuple[Pair, list[Part]]]] = {}
+    for pair, parts in decided.items():
+        by_key: dict[tuple[object, ...], list[Part]] = {}
+        for part in parts:
+            by_key.setdefault(_key(part.journey), []).append(part)
+        for key, same in by_key.items():
+            texts = _parts_text(pair, same, parts, question)
+            found.setdefault((key, texts), []).append((pair, same))
+    order = {Answer.NO: 0, Answer.UNKNOWN: 1, Answer.YES: 2}
+    outcomes = [
+        Outcome(
+            answer=members[0][1][0].journey.answer,
+            pairs=tuple((source.label, destination.label) for (source, destination), _ in members),
+            parts=_parts_text(members[0][0], members[0][1], decided[members[0][0]], question),
+            messages=tell(ways, members[0][1][0].journey),
+        )
+        for members in found.values()
+    ]
+    return tuple(sorted(outcomes, key=lambda each: order[each.answer]))
+
+
+def _parts_text(
+    pair: Pair, same: list[Part], every: list[Part], question: Question
+) -> tuple[str, ...]:
+    outside = next((end.label for end in pair if isinstance(end, OutsideEnd)), None)
+    boxes, all_boxes = [each.box for each in same], [each.box for each in every]
+    return parts_text(boxes, all_boxes, question.family, outside)
+
+
+def _key(journey: Journey) -> tuple[object, ...]:
+    """Return what makes an outcome distinct: what refuses, or the reasons of a yes."""
+    conversation = journey.conversation
+    if journey.answer is Answer.YES:
+        steps: Iterable[Step] = (step for step in journey.steps if isinstance(step, AtInterface))
+    else:
+        steps = (step for step in journey.steps if step.answer is journey.answer)
+    return tuple(_step_key(step, conversation.destination_id) for step in steps)
+
+
+def _step_key(step: Step, destination_id: str | None) -> tuple[object, ...]:
+    """Return what a refusal is, the same for two members of a group in the same case."""
+    if isinstance(step, OnTheWay):
+        return (step.leg, step.place, step.code)
+    decision = step.decision
+    refusal = (decision.network_acl_id, decision.acl_rule_number) if not decision.accepted else ()
+    role = "destination" if step.interface_id == destination_id else "other"
+    return (step.leg, role, step.direction, decision.reason, *refusal)
+
+
+# ------------------------------------------------------------------------------ remedies
+
+
+def _remedy(ways: Ways, question: Question) -> tuple[tuple[Block, ...], tuple[Change, ...]]:
+    """Find every layer that refuses, by lifting one after the other on a hypothetical network.
+
+    Returns
+    -------
+    tuple
+        The layers; and the changes which together make the answer yes, empty when they do not.
+
+    """
+    now = ways
+    blocks: list[Block] = []
+    changes: list[Change] = []
+    known: set[tuple[object, ...]] = set()
+    while len(blocks) < MOST_BLOCKS:
+        step = _first_refusal(now, question, known)
+        if step is None:
+            break
+        wanted = _wanted(now.network, question)
+        change = lift(now, wanted, step)
+        miss = None
+        if isinstance(step, AtInterface) and step.decision.reason is Reason.NO_MATCHING_RULE:
+            service = wanted.traffic_of(now, step.leg, step.packet)
+            miss = nearest(now, step, service)
+        blocks.append(
+            Block(
+                line=line_of(now, step),
+                nearest=None if miss is None else str(miss),
+                change=change,
+            )
+        )
+        if change is None or change in changes:
+            known.add(_refusal_key(step))
+        else:
+            changes = [each for each in changes if not _supersedes(change, each)] + [change]
+            now = Ways(change.apply(now.network), switches=ways.switches)
+    if not changes or not _is_proved(ways, question, changes):
+        changes = []
+    return tuple(blocks), tuple(changes)
+
+
+def _wanted(network: Network, question: Question) -> Wanted:
+    source, destination = question.endpoints(network)
+    return Wanted(
+        source=source,
+        destination=destination,
+        service=question.service,
+        client_ports=question.ports_of(source),
+    )
+
+
+def _first_refusal(ways: Ways, question: Question, known: set[tuple[object, ...]]) -> Step | None:
+    """Return a refusal that is not known yet, deciding everything from the start."""
+    for pair in pairs_of(*question.endpoints(ways.network)):
+        for part in _decide(ways, question, pair, go_on=True):
+            for step in part.journey.refusals:
+                if _refusal_key(step) not in known:
+                    return step
+    return None
+
+
+def _refusal_key(step: Step) -> tuple[object, ...]:
+    if isinstance(step, OnTheWay):
+        return (step.leg, step.place, step.code)
+    return (step.leg, step.interface_id, step.direction, step.decision.reason)
+
+
+def _supersedes(new: Change, old: Change) -> bool:
+    """Tell whether an entry does what an earlier one did, from an earlier place in its ACL."""
+    return (
+        isinstance(new, AddAclEntry)
+        and isinstance(old, AddAclEntry)
+        and new.network_acl_id == old.network_acl_id
+        and new.entry.is_egress == old.entry.is_egress
+        and new.entry.traffic == old.entry.traffic
+        and new.entry.cidr == old.entry.cidr
+    )
+
+
+def _is_proved(ways: Ways, question: Question, changes: Iterable[Change]) -> bool:
+    """Decide everything again, on the network with the changes and nothing else."""
+    network = ways.network
+    for change in changes:
+        network = change.apply(network)
+    changed = Ways(network, switches=ways.switches)
+    return all(
+        part.journey.answer is Answer.YES
+        for pair in pairs_of(*question.endpoints(network))
+        for part in _decide(changed, question, pair)
+    )

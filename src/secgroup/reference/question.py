@@ -1,0 +1,463 @@
+"""A question about a connection, cut into parts that nothing on the way can tell apart.
+
+Owns the cutting and the deciding of each part by one representative. Two packets that every
+rule, ACL entry and route on their way treats alike get the same answer, so that the answer of
+one is the answer of its whole part, exactly.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Final, TypeAlias
+
+from secgroup.errors import InputError
+from secgroup.model.external import External
+from secgroup.model.network import Network
+from secgroup.model.service_addresses import SERVICES
+from secgroup.net.address import Address
+from secgroup.net.direction import Direction
+from secgroup.net.ports import PortRange, Traffic
+from secgroup.net.protocol import ICMP, ICMP_QUERIES, ICMPV6, TCP, UDP, icmp_of, protocol_name
+from secgroup.policy.routes import destinations
+from secgroup.reference.endpoint import (
+    End,
+    Endpoint,
+    InterfaceEnd,
+    NobodysEnd,
+    OutsideEnd,
+    find_endpoint,
+    is_public,
+    representative,
+)
+from secgroup.reference.journey import (
+    NAT_PORTS,
+    Answer,
+    AtInterface,
+    Conversation,
+    Journey,
+    Leg,
+    OnTheWay,
+    Outside,
+)
+from secgroup.reference.partition import (
+    Span,
+    address_text,
+    classes,
+    merged,
+    port_text,
+    span_of,
+    traffic_span,
+)
+from secgroup.reference.path import converse
+from secgroup.reference.ways import Ways
+
+#: The ports that clients of these interface types, and of the internet, speak from (VPC User
+#: Guide, ephemeral ports); every other one is taken for Linux.
+WIDE_PORTS: Final = PortRange(first=1024, last=65535)
+LINUX_PORTS: Final = PortRange(first=32768, last=60999)
+WIDE_TYPES: Final = frozenset(
+    {
+        "natGateway",
+        "nat_gateway",
+        "lambda",
+        "load_balancer",
+        "network_load_balancer",
+        "gateway_load_balancer",
+    }
+)
+
+Pair: TypeAlias = tuple[End, End]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """Who wants to talk to whom, about what; names are found in a network when it is asked.
+
+    `client_ports` is None for the default of whoever opens.
+    """
+
+    source: str
+    destination: str
+    service: Traffic
+    family: int
+    client_ports: PortRange | None = None
+
+    def endpoints(self, network: Network) -> tuple[Endpoint, Endpoint]:
+        """Find both ends.
+
+        Raises
+        ------
+        InputError
+            One of them is nothing or several things; or no packet could go between them.
+
+        """
+        source = find_endpoint(network, self.source, self.family)
+        destination = find_endpoint(network, self.destination, self.family)
+        if not pairs_of(source, destination):
+            raise InputError(
+                f"from {source.label} to {destination.label} no packet passes the network "
+                "(expected two different ends, and one of them inside)"
+            )
+        return source, destination
+
+    def ports_of(self, source: Endpoint) -> PortRange:
+        """Return the ports that the opener speaks from, and that answers go to."""
+        if self.client_ports is not None:
+            return self.client_ports
+        wide = any(
+            not isinstance(end, InterfaceEnd) or end.interface.interface_type in WIDE_TYPES
+            for end in source.ends
+        )
+        return WIDE_PORTS if wide else LINUX_PORTS
+
+
+def pairs_of(source: Endpoint, destination: Endpoint) -> tuple[Pair, ...]:
+    """Return every pair of ends between which packets pass the network."""
+    return tuple(
+        (here, there)
+        for here in source.ends
+        for there in destination.ends
+        if not (isinstance(here, OutsideEnd) and isinstance(there, OutsideEnd))
+        and not (
+            isinstance(here, InterfaceEnd)
+            and isinstance(there, InterfaceEnd)
+            and here.interface.interface_id == there.interface.interface_id
+        )
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Box:
+    """A part of a question: every combination of what its spans contain.
+
+    Parameters
+    ----------
+    addresses : tuple of Span
+        Of the end outside of the network; empty when both ends are inside.
+    protocol : int
+        Its number, or -1 for the protocols in `points`.
+    points : tuple of Span
+        Ports, or ICMP types and codes as `Conversation.point` has them; for -1: protocols.
+    clients, nats : tuple of Span
+        Ports of the opener and of a NAT gateway on the way; empty where there are none.
+
+    """
+
+    addresses: tuple[Span, ...] = ()
+    protocol: int
+    points: tuple[Span, ...]
+    clients: tuple[Span, ...] = ()
+    nats: tuple[Span, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A box and what happens to its representative."""
+
+    box: Box
+    journey: Journey
+
+
+def decide_pair(
+    ways: Ways, pair: Pair, service: Traffic, clients: PortRange, *, go_on: bool = False
+) -> Iterator[Part]:
+    """Decide every part of a service between two ends.
+
+    Parameters
+    ----------
+    go_on : bool
+        As `converse` takes it.
+
+    """
+    nowhere = _nowhere(pair)
+    if nowhere is not None:
+        box = Box(protocol=-1, points=((0, 255),))
+        yield Part(box, Journey(conversation=_talk(pair, box), steps=(nowhere,)))
+        return
+    on_way: set[str] = set()
+    while True:
+        boxes = list(_boxes(ways, pair, service, clients, on_way))
+        found = set(on_way)
+        for talk in _explorers(pair, boxes):
+            journey = converse(ways, talk, go_on=go_on, explore=True)
+            found.update(
+                step.interface_id for step in journey.steps if isinstance(step, AtInterface)
+            )
+        if found == on_way:
+            break
+        on_way = found
+    for box in boxes:
+        yield Part(box, converse(ways, _talk(pair, box), go_on=go_on))
+
+
+def _nowhere(pair: Pair) -> OnTheWay | None:
+    """Return the one step of a conversation that cannot begin."""
+    source = pair[0]
+    if isinstance(source, InterfaceEnd):
+        return None
+    if isinstance(source, OutsideEnd) and (
+        not source.is_single or is_public(source.representative)
+    ):
+        return None
+    packet = _talk(pair, Box(protocol=-1, points=((0, 255),))).opener
+    if isinstance(source, NobodysEnd):
+        return OnTheWay(
+            leg=Leg.THERE,
+            place=source.vpc_id,
+            packet=packet,
+            answer=Answer.NO,
+            text=f"nobody in {source.vpc_id} has {source.address}",
+            code="NO_SOURCE_OR_DESTINATION",
+        )
+    return OnTheWay(
+        leg=Leg.THERE,
+        place=source.label,
+        packet=packet,
+        answer=Answer.UNKNOWN,
+        text=f"nothing says where packets of {source.label} enter the network",
+        code="UNKNOWN_RESOURCE",
+    )
+
+
+def _talk(pair: Pair, box: Box) -> Conversation:
+    """Return the conversation that stands for a box."""
+    source, destination = pair
+    is_other = box.protocol == -1
+    return Conversation(
+        source=source.interface if isinstance(source, InterfaceEnd) else Outside.INTERNET,
+        source_address=_address(source, box),
+        destination_address=_destination(source, destination, box),
+        protocol=box.points[0][0] if is_other else box.protocol,
+        point=0 if is_other else box.points[0][0],
+        client_port=box.clients[0][0] if box.clients else 1,
+        nat_port=box.nats[0][0] if box.nats else NAT_PORTS[0],
+        destination_id=(
+            destination.interface.interface_id if isinstance(destination, InterfaceEnd) else None
+        ),
+    )
+
+
+def _address(end: End, box: Box) -> Address:
+    if isinstance(end, OutsideEnd):
+        return representative(box.addresses or end.spans, end.family)
+    return end.address
+
+
+def _destination(source: End, destination: End, box: Box) -> Address:
+    """Return the address that the opener goes to: from outside, a public one."""
+    if not isinstance(destination, InterfaceEnd):
+        return _address(destination, box)
+    if destination.public is not None:
+        return destination.public
+    if isinstance(source, OutsideEnd):
+        for private in destination.interface.ipv4:
+            if private.address == destination.address and private.public is not None:
+                return private.public
+    return destination.address
+
+
+def _explorers(pair: Pair, boxes: Iterable[Box]) -> Iterator[Conversation]:
+    """Yield enough conversations to find every way: ports change none of them."""
+    seen = set()
+    for box in boxes:
+        kind = box.points if box.protocol in (-1, ICMP, ICMPV6) else ()
+        key = (box.addresses, box.protocol, kind)
+        if key not in seen:
+            seen.add(key)
+            yield _talk(pair, box)
+
+
+# -------------------------------------------------------------------------------- cutting
+
+
+def _boxes(
+    ways: Ways, pair: Pair, service: Traffic, clients: PortRange, on_way: Iterable[str]
+) -> Iterator[Box]:
+    """Cut the question by the rules, entries and routes of the interfaces on the way."""
+    family = _family(pair)
+    outside = next((end for end in pair if isinstance(end, OutsideEnd)), None)
+    traffics = list(_traffics(ways, on_way))
+    has_nat = any(each in ways.nat_of for each in on_way)
+    for protocol in _protocols(service, family):
+        points, sets = _points(service, protocol, family, traffics)
+        ports = protocol in (TCP, UDP)
+        client_span = [(clients.first, clients.last)]
+        addresses: tuple[tuple[Span, ...], ...] = ((),)
+        if outside is not None:
+            relevant = [*points, *client_span] if ports else points
+            addresses = classes(outside.spans, _peers(ways, on_way, protocol, relevant, family))
+        for box in product(
+            addresses,
+            classes(points, sets),
+            classes(client_span, sets) if ports else ((),),
+            classes([NAT_PORTS], sets) if ports and has_nat else ((),),
+        ):
+            yield Box(
+                addresses=box[0], protocol=protocol, points=box[1], clients=box[2], nats=box[3]
+            )
+
+
+def _family(pair: Pair) -> int:
+    return next(end.family if isinstance(end, OutsideEnd) else end.address.version for end in pair)
+
+
+def _protocols(service: Traffic, family: int) -> tuple[int, ...]:
+    """Return the protocols of a service; -1 stands for those without ports and types."""
+    if service.protocol is None:
+        return (TCP, UDP, icmp_of(family), -1)
+    if service.protocol in (TCP, UDP, icmp_of(family)):
+        return (service.protocol,)
+    return (-1,)
+
+
+def _points(
+    service: Traffic, protocol: int, family: int, traffics: Sequence[Traffic]
+) -> tuple[list[Span], list[list[Span]]]:
+    """Return what of a protocol the service covers, and the sets that cut it."""
+    if protocol == -1:
+        if service.protocol is not None:
+            return [(service.protocol, service.protocol)], []
+        known = {TCP, UDP, icmp_of(family)}
+        every = [(number, number) for number in range(256) if number not in known]
+        named = {each.protocol for each in traffics if each.protocol is not None}
+        return every, [[(number, number)] for number in sorted(named - known)]
+    domain = traffic_span(service, protocol)
+    assert domain is not None
+    cuts = {span for each in traffics if (span := traffic_span(each, protocol)) is not None}
+    sets = [[span] for span in sorted(cuts)]
+    if protocol in (TCP, UDP):
+        sets += [[(each.port, each.port)] for each in SERVICES if protocol in each.protocols]
+    else:
+        queries = [kind for version, kind in ICMP_QUERIES if version == family]
+        sets += [[(kind * 256, kind * 256 + 255)] for kind in queries]
+    return [domain], sets
+
+
+def _traffics(ways: Ways, on_way: Iterable[str]) -> Iterator[Traffic]:
+    for interface_id in sorted(on_way):
+        policy = ways.at(interface_id)
+        for direction in Direction:
+            yield from (each.traffic for each in policy.permissions[direction])
+            yield from (each.traffic for each in policy.acl_entries[direction])
+
+
+def _peers(
+    ways: Ways, on_way: Iterable[str], protocol: int, spans: Sequence[Span], family: int
+) -> Iterator[list[Span]]:
+    """Yield the sets of addresses that rules, entries and routes tell apart."""
+
+    def is_relevant(traffic: Traffic) -> bool:
+        if protocol == -1:
+            return traffic.protocol is None or any(
+                first <= traffic.protocol <= last for first, last in spans
+            )
+        span = traffic_span(traffic, protocol)
+        return span is not None and any(
+            first <= span[1] and span[0] <= last for first, last in spans
+        )
+
+    for interface_id in sorted(on_way):
+        policy = ways.at(interface_id)
+        for direction in Direction:
+            for permission in policy.permissions[direction]:
+                if is_relevant(permission.traffic):
+                    yield [span_of(each) for each in permission.prefixes if each.version == family]
+            for entry in policy.acl_entries[direction]:
+                if is_relevant(entry.traffic) and not isinstance(entry.cidr, External):
+                    yield [span_of(entry.cidr)] if entry.cidr.version == family else []
+        tables = [ways.network.route_table_of(policy.subnet.subnet_id)]
+        tables += [each for each in ways.network.route_tables.values() if each.gateway_ids]
+        for table in tables:
+            for route in () if table is None else table.routes:
+                blocks = destinations(ways.network, route)
+                yield [span_of(each) for each in blocks if each.version == family]
+
+
+# -------------------------------------------------------------------------------- in words
+
+
+def parts_text(
+    boxes: Sequence[Box], every: Sequence[Box], family: int, outside: str | None
+) -> tuple[str, ...]:
+    """Write which part of a question some boxes are; empty when they are all of it."""
+    if len(boxes) == len(every):
+        return ()
+    whole = {
+        protocol: Box(
+            protocol=protocol,
+            **{
+                field: merged(
+                    span
+                    for box in every
+                    if box.protocol == protocol
+                    for span in getattr(box, field)
+                )
+                for field in _FIELDS
+            },
+        )
+        for protocol in {box.protocol for box in every}
+    }
+    return tuple(
+        _box_text(box, whole[box.protocol], family, outside, names_protocol=len(whole) > 1)
+        for box in _joined(boxes)
+    )
+
+
+_FIELDS: Final = ("addresses", "points", "clients", "nats")
+
+
+def _joined(boxes: Sequence[Box]) -> list[Box]:
+    """Join boxes that differ in one field only."""
+    joined = list(dict.fromkeys(boxes))
+    for field in ("nats", "clients", "points", "addresses"):
+        groups: dict[tuple[object, ...], list[Box]] = {}
+        for box in joined:
+            rest = tuple(getattr(box, each) for each in _FIELDS if each != field)
+            groups.setdefault((box.protocol, *rest), []).append(box)
+        joined = [
+            Box(
+                protocol=same[0].protocol,
+                **{
+                    each: merged(span for box in same for span in getattr(box, each))
+                    for each in _FIELDS
+                },
+            )
+            for same in groups.values()
+        ]
+    return joined
+
+
+def _box_text(
+    box: Box, whole: Box, family: int, outside: str | None, *, names_protocol: bool
+) -> str:
+    parts = []
+    if names_protocol or box.points != whole.points:
+        parts.append(points_text(box.protocol, box.points, is_whole=box.points == whole.points))
+    if box.addresses != whole.addresses:
+        parts.append(f"{outside} being {address_text(box.addresses, family)}")
+    if box.clients != whole.clients:
+        parts.append(f"client ports {port_text(box.clients)}")
+    if box.nats != whole.nats:
+        parts.append(f"ports of the NAT gateway {port_text(box.nats)}")
+    return ", ".join(parts) or "the rest"
+
+
+def points_text(protocol: int, points: Sequence[Span], *, is_whole: bool) -> str:
+    """Write ports, ICMP types and codes, or protocol numbers."""
+    if protocol == -1:
+        return "other protocols" if is_whole else f"protocol {port_text(points)}"
+    name = protocol_name(protocol)
+    if is_whole:
+        return name
+    if protocol in (TCP, UDP):
+        return f"{name}/{port_text(points)}"
+    return ", ".join(f"{name}/{_icmp_text(span)}" for span in points)
+
+
+def _icmp_text(span: Span) -> str:
+    (kind, code), (last_kind, last_code) = divmod(span[0], 256), divmod(span[1], 256)
+    if span[0] == span[1]:
+        return f"{kind}/{code}"
+    if code == 0 and last_code == 255:
+        return str(kind) if kind == last_kind else f"{kind}-{last_kind}"
+    return f"{kind}/{code}-{last_kind}/{last_code}"
