@@ -137,6 +137,18 @@ def test_a_file_that_cannot_be_opened_is_refused(tmp_path: Path) -> None:
         list(read_capture("\0"))
 
 
+def test_errors_name_the_source_that_was_given(tmp_path: Path) -> None:
+    path = tmp_path / "x.pcap"
+    path.write_bytes(b"")
+    with path.open("rb") as stream, pytest.raises(InputError, match=rf"^{path}: is empty"):
+        list(read_capture(stream))
+    for capture in (path, io.BytesIO()):
+        with pytest.raises(InputError, match=r"^standard input: is empty"):
+            list(read_capture(capture, source="standard input"))
+    with pytest.raises(InputError, match=r"^capture: is empty"):
+        list(read_capture(io.BytesIO()))
+
+
 def test_gzip_that_breaks_before_its_first_byte_is_damage() -> None:
     with pytest.raises(CaptureError, match="byte 0: the gzip stream is cut"):
         frames_of(gzip.compress(pcap(SYN))[:10])

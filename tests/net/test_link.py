@@ -144,6 +144,7 @@ def test_unknown_link_type_is_refused_by_number() -> None:
 # --- VXLAN
 
 
+@pytest.mark.semantics("capture-1")
 def test_inner_frame_is_taken_out_of_vxlan() -> None:
     for outer_ip, ether_type, before in (
         (mirrored(ethernet(IPV6, ether_type=0x86DD)), 0x0800, 14 + 20 + 8 + 8 + 14),

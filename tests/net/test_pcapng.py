@@ -139,6 +139,7 @@ def test_obsolete_packet_block(write: Writing) -> None:
     assert (record.time_ns, record.captured) == (5_000_000_000, b"abcde")
 
 
+@pytest.mark.semantics("capture-2")
 @both_orders
 def test_simple_packet_has_the_time_of_the_one_before(write: Writing) -> None:
     data = (

@@ -88,6 +88,17 @@ def test_padding_of_the_link_is_not_read_as_a_header() -> None:
     assert packet(ipv4(17, udp()) + bytes(18)).length == 28
 
 
+@pytest.mark.semantics("packet-8")
+def test_what_no_checksum_length_or_flags_say_makes_malformed() -> None:
+    wrong_length = udp()[:4] + b"\xff\xff" + b"\x12\x34"
+    assert packet(ipv4(17, wrong_length)).destination_port == 53
+    for flags in range(256):
+        parsed = packet(ipv4(6, tcp(flags=flags)[:16] + b"\xba\xad" + bytes(2)))
+        assert parsed.tcp is not None
+        assert parsed.tcp.flags == flags
+
+
+@pytest.mark.semantics("packet-6")
 def test_length_is_the_frames_where_the_length_field_is_zero() -> None:
     offloaded = ipv4(6, tcp(payload=bytes(60)), total=0)
     assert packet(offloaded).length == 100
@@ -144,6 +155,7 @@ BOUNDS = [
 ]
 
 
+@pytest.mark.semantics("packet-1", "packet-2")
 @pytest.mark.parametrize(
     ("inside", "outside"), [row[1:] for row in BOUNDS], ids=[row[0] for row in BOUNDS]
 )
@@ -184,6 +196,7 @@ def test_extension_headers_are_stepped_over(number: int) -> None:
     assert (parsed.protocol, parsed.destination_port) == (6, 443)
 
 
+@pytest.mark.semantics("packet-3")
 @pytest.mark.parametrize("protocol", [4, 41, 47, 50, 51, 59, 132])
 def test_ah_esp_and_no_next_header_are_protocols(protocol: int) -> None:
     parsed = packet(ipv6(0, extension(protocol) + extension(6) + tcp()))
@@ -195,6 +208,7 @@ def test_extension_numbers_inside_ipv4_are_protocols() -> None:
         assert packet(ipv4(protocol, b"")).protocol == protocol
 
 
+@pytest.mark.semantics("packet-4")
 def test_icmp_of_the_other_family_is_another_protocol() -> None:
     for data in (ipv6(1, icmp(8)), ipv4(58, icmp(128)), ipv6(1, b""), ipv4(58, b"")):
         parsed = packet(data)
@@ -228,12 +242,14 @@ def test_fragments_of_ipv6() -> None:
     assert (later.protocol, later.source_port) == (60, None)
 
 
+@pytest.mark.semantics("packet-5")
 def test_atomic_fragment_of_ipv6_is_whole() -> None:
     parsed = packet(ipv6(44, ipv6_fragment(17) + udp()))
     assert parsed.fragment is None
     assert parsed.destination_port == 53
 
 
+@pytest.mark.semantics("packet-9")
 def test_fragment_within_a_fragment_is_the_inner_one() -> None:
     chain = ipv6_fragment(44, more=True) + ipv6_fragment(17, offset=8, ident=10) + udp()
     parsed = packet(ipv6(44, chain))
@@ -281,6 +297,7 @@ def test_quote_of_eight_bytes_of_tcp_has_ports_and_sequence_but_no_flags() -> No
     assert quoting(inner) == parse(inner)
 
 
+@pytest.mark.semantics("packet-7")
 def test_quote_is_none_where_ports_or_identifier_are_cut() -> None:
     for inner, needed in (
         (ipv4(6, tcp()), 24),

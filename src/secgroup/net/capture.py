@@ -140,7 +140,9 @@ def _datagram(link: Link, original_length: int) -> Datagram | None:
     return parse(link.ip, original_length=original_length - link.header_length)
 
 
-def read_capture(path: str | Path | BinaryIO, *, decapsulate: bool = False) -> Iterator[Frame]:
+def read_capture(
+    path: str | Path | BinaryIO, *, decapsulate: bool = False, source: str | None = None
+) -> Iterator[Frame]:
     """Read the frames of a capture file: pcap or pcapng, plain or gzip.
 
     Parameters
@@ -149,6 +151,8 @@ def read_capture(path: str | Path | BinaryIO, *, decapsulate: bool = False) -> I
         A file, or an open binary stream such as `sys.stdin.buffer`, which is not closed.
     decapsulate : bool
         Take the inner frames out of VXLAN (VPC Traffic Mirroring); others stay as they are.
+    source : str, optional
+        What errors call it; absent: its path, or the name that the stream has.
 
     Raises
     ------
@@ -159,10 +163,12 @@ def read_capture(path: str | Path | BinaryIO, *, decapsulate: bool = False) -> I
 
     """
     if isinstance(path, str | Path):
+        source = str(path) if source is None else source
         with _open(path) as stream:
-            yield from read_capture(stream, decapsulate=decapsulate)
+            yield from read_capture(stream, decapsulate=decapsulate, source=source)
         return
-    frames = read(path, source=str(getattr(path, "name", "capture")))
+    source = str(getattr(path, "name", "capture")) if source is None else source
+    frames = read(path, source=source)
     yield from map(_decapsulated, frames) if decapsulate else frames
 
 
