@@ -1,5 +1,6 @@
 """The example's template and capture, judged by cfn-lint and Wireshark."""
 
+import os
 import subprocess
 import sys
 from functools import cache
@@ -193,6 +194,22 @@ def test_capture_has_an_interface_per_host_and_is_in_order_of_time() -> None:
 
 def test_capture_is_small() -> None:
     assert CAPTURE.stat().st_size < 400_000
+
+
+def test_demo_replays_and_explains_a_refusal() -> None:
+    programs = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = subprocess.run(
+        [EXAMPLE / "demo"],
+        check=False,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PATH": programs},
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    shown = [line for line in done.stdout.splitlines() if line.startswith("$ ")]
+    assert [line.split()[1] for line in shown] == ["secgroup", "grep", "head", "secgroup"]
+    assert "What refuses" in done.stdout
 
 
 def test_template_passes_cfn_lint() -> None:
