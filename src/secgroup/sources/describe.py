@@ -323,7 +323,7 @@ def _read_prefix_lists(answers: Answers, draft: Draft) -> None:
         max_entries = node.integer_or_none("MaxEntries")
         found[list_id] = replace(
             known,
-            name=node.text_or_none("PrefixListName") or known.name,
+            name=node.free_text("PrefixListName") or known.name,
             names=nouns.names_of(node) or known.names,
             max_entries=known.max_entries if max_entries is None else max_entries,
         )

@@ -55,7 +55,7 @@ def read_groups(
         group = SecurityGroup(
             group_id=group_id,
             vpc_ids=tuple(dict.fromkeys((node.text("VpcId"), *associated[group_id]))),
-            name=node.text_or_none("GroupName") or "",
+            name=node.free_text("GroupName"),
             names=nouns.names_of(node),
             owner_id=node.text_or_none("OwnerId"),
             rules=own,

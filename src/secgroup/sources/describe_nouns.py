@@ -52,7 +52,7 @@ def names_of(node: Node, key: str = "Tags") -> tuple[str, ...]:
     return tuple(
         value
         for tag in node.nodes(key)
-        if tag.text_or_none("Key") == "Name" and (value := tag.text_or_none("Value"))
+        if tag.value.get("Key") == "Name" and (value := tag.free_text("Value"))
     )
 
 
@@ -153,7 +153,7 @@ def permission_rules(group: Node) -> Iterator[SecurityGroupRule]:
                         is_egress=is_egress,
                         traffic=traffic,
                         peer=read(peer),
-                        description=peer.text_or_none("Description") or "",
+                        description=peer.free_text("Description"),
                     )
                     index += 1
 
@@ -182,7 +182,7 @@ def read_rule(node: Node) -> SecurityGroupRule:
         is_egress=node.boolean("IsEgress", default=False),
         traffic=rule_traffic(node),
         peer=peers[0],
-        description=node.text_or_none("Description") or "",
+        description=node.free_text("Description"),
     )
 
 

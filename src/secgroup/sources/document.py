@@ -8,6 +8,7 @@ what the values mean.
 import json
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
+from unicodedata import category
 
 from secgroup.errors import InputError
 
@@ -109,9 +110,16 @@ class Node:
         value = self.value.get(key)
         if value is None:
             return None
-        if type(value) is not str or not (value.isascii() or _is_printable(value)):
+        if type(value) is not str or not is_plain(value):
             raise self._wrong("a text", value, key)
         return value
+
+    def free_text(self, key: str) -> str:
+        """Return a text that people wrote, on one line; empty when it is absent."""
+        value = self.value.get(key)
+        if type(value) is not str:
+            return self.text_or_none(key) or ""
+        return value if is_plain(value) else ascii(value)[1:-1]
 
     def text(self, key: str) -> str:
         """Return a text that must be there, and not be empty."""
@@ -179,15 +187,13 @@ class Node:
         """Return the texts of a list; none when it is absent."""
         values = self._list(key)
         for index, value in enumerate(values):
-            if type(value) is not str or not value or not _is_printable(value):
+            if type(value) is not str or not value or not is_plain(value):
                 raise self._wrong("a text", value, f"{key}[{index}]")
         return tuple(values)
 
 
-def _is_printable(text: str) -> bool:
-    """Tell whether a text can be written out again: it has no halves of a surrogate pair."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+def is_plain(text: str) -> bool:
+    """Tell whether a text stays on its line and can be written out again."""
+    if text.isprintable():
+        return True
+    return not any(category(each) in ("Cc", "Cs", "Zl", "Zp") for each in text)
