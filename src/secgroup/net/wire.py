@@ -34,6 +34,8 @@ from secgroup.net.protocol import (
 
 _TCP: Final = Struct("!HHIIBB")
 _PORTS: Final = Struct("!HH")
+_HOP_BY_HOP_OPTIONS: Final = 0
+_DESTINATION_OPTIONS: Final = 60
 _UDP_HEADER: Final = 8
 _ICMP_HEADER: Final = 8
 _FLAGS: Final = tuple(TcpFlag(byte) for byte in range(256))
@@ -254,16 +256,16 @@ def _emit_ipv6(packet: Packet) -> bytes:
     rest = packet.length - IPV6_HEADER - (8 if fragment is not None else 0)
     chain, following = b"", packet.protocol
     if fragment is not None and not packet.is_later_fragment and fragment.protocol != following:
-        if fragment.protocol not in EXTENSION_HEADERS - {FRAGMENT}:
+        if fragment.protocol not in EXTENSION_HEADERS:
             raise ValueError(f"protocol {fragment.protocol} is no extension header")
-        chain = _emit_extension(following, 8 + _surplus(packet, rest - 8))
+        chain = _emit_extension(fragment.protocol, following, 8 + _surplus(packet, rest - 8))
     surplus = 0 if chain else _surplus(packet, rest)
     if fragment is not None:
         following, word = FRAGMENT, fragment.offset | fragment.more
         chain = pack("!BBHI", fragment.protocol, 0, word, fragment.identification) + chain
     if surplus > 0:
-        chain = _emit_extension(following, surplus) + chain
-        following = 60
+        chain = _emit_extension(_DESTINATION_OPTIONS, following, surplus) + chain
+        following = _DESTINATION_OPTIONS
     payload = packet.length - IPV6_HEADER
     header = pack(
         "!IHBB16s16s",
@@ -277,9 +279,14 @@ def _emit_ipv6(packet: Packet) -> bytes:
     return header + chain
 
 
-def _emit_extension(following: int, size: int) -> bytes:
-    """Write an extension header of `size` bytes that says nothing: one PadN option."""
-    return pack("!BBBB", following, size // 8 - 1, 1, min(size - 4, 255)).ljust(size, b"\0")
+def _emit_extension(kind: int, following: int, size: int) -> bytes:
+    """Write an extension header of `size` bytes that says nothing."""
+    if kind == FRAGMENT:
+        return pack("!BBHI", following, 0, 0, 0)
+    said = pack("!BB", following, size // 8 - 1)
+    if kind in (_HOP_BY_HOP_OPTIONS, _DESTINATION_OPTIONS):
+        said += pack("!BB", 1, min(size - 4, 255))  # one PadN option
+    return said.ljust(size, b"\0")
 
 
 def _surplus(packet: Packet, rest: int) -> int:
