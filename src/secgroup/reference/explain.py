@@ -11,12 +11,13 @@ from secgroup.decision import Reason
 from secgroup.errors import InputError
 from secgroup.model.network import Network
 from secgroup.net.ports import PortRange, Traffic, parse_service
+from secgroup.reference.box import parts_text
 from secgroup.reference.change import AddAclEntry, Change, Wanted, lift
 from secgroup.reference.endpoint import OutsideEnd, parse_literal
 from secgroup.reference.explanation import Block, Explanation, Outcome
 from secgroup.reference.journey import Answer, AtInterface, Journey, OnTheWay, Step
 from secgroup.reference.memory import AS_DOCUMENTED, Switches
-from secgroup.reference.question import Pair, Part, Question, decide_pair, pairs_of, parts_text
+from secgroup.reference.question import Pair, Part, Question, decide_pair, pairs_of
 from secgroup.reference.telling import line_of, tell
 from secgroup.reference.ways import Ways
 from secgroup.reference.wording import nearest
