@@ -13,7 +13,6 @@ from typing import Final, TypeAlias
 from secgroup.errors import InputError
 from secgroup.model.external import External
 from secgroup.model.network import Network
-from secgroup.model.service_addresses import SERVICES
 from secgroup.net.address import Address
 from secgroup.net.direction import Direction
 from secgroup.net.ports import PortRange, Traffic
@@ -254,6 +253,7 @@ def _boxes(
     has_nat = any(each in ways.nat_of for each in on_way)
     for protocol in _protocols(service, family):
         points, sets = _points(service, protocol, family, traffics)
+        sets += _exempt(ways, on_way, protocol, outside)
         ports = protocol in (TCP, UDP)
         client_span = [(clients.first, clients.last)]
         addresses: tuple[tuple[Span, ...], ...] = ((),)
@@ -299,12 +299,24 @@ def _points(
     assert domain is not None
     cuts = {span for each in traffics if (span := traffic_span(each, protocol)) is not None}
     sets = [[span] for span in sorted(cuts)]
-    if protocol in (TCP, UDP):
-        sets += [[(each.port, each.port)] for each in SERVICES if protocol in each.protocols]
-    else:
+    if protocol not in (TCP, UDP):
         queries = [kind for version, kind in ICMP_QUERIES if version == family]
         sets += [[(kind * 256, kind * 256 + 255)] for kind in queries]
     return [domain], sets
+
+
+def _exempt(
+    ways: Ways, on_way: Iterable[str], protocol: int, outside: OutsideEnd | None
+) -> list[list[Span]]:
+    """Return the ports of AWS's own services at the other end, which nothing filters."""
+    if outside is None or not outside.is_single:
+        return []
+    return [
+        [(service.port, service.port)]
+        for interface_id in sorted(on_way)
+        for service in ways.at(interface_id).services
+        if protocol in service.protocols and outside.representative in service.addresses
+    ]
 
 
 def _traffics(ways: Ways, on_way: Iterable[str]) -> Iterator[Traffic]:
