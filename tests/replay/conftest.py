@@ -5,7 +5,7 @@ import pytest
 from secgroup.model.network import Network
 from tests.support import described
 
-#: Two hosts of one VPC in two subnets: web may be reached by ssh and http, and reaches the database.
+#: Two hosts in two subnets: web is reached by ssh and http, and reaches the database and DNS.
 GROUPS = {
     "sg-web": [
         "in tcp/22 203.0.113.0/24",

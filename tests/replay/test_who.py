@@ -318,9 +318,9 @@ def test_names_of_interfaces_and_vpcs_fit_one_thing_or_are_refused(tmp_path: Pat
     assert interface_named(named, "eni-a").interface_id == "eni-a"
     assert interface_named(named, "i-2").interface_id == "eni-b"
     assert vpc_named(named, "vpc-1") == "vpc-1"
-    with pytest.raises(InputError, match="no network interface is called 'x'.*eni-a, eni-b"):
+    with pytest.raises(InputError, match=r"no network interface is called 'x'.*eni-a, eni-b"):
         interface_named(named, "x")
-    with pytest.raises(InputError, match="no VPC is called 'x'.*vpc-1"):
+    with pytest.raises(InputError, match=r"no VPC is called 'x'.*vpc-1"):
         vpc_named(named, "x")
     with pytest.raises(InputError, match="no network interface"):
         Who(named, at={"lan": "x"})
