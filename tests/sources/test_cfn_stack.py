@@ -43,6 +43,11 @@ def refusal(text: str, **given) -> str:
             "Outputs.O.Value.Fn::GetAtt: AWS::EC2::VPC has no attribute Nope (it has CidrBlock",
         ),
         (
+            "Conditions: {C: !Equals [!Ref A, a]}\n"
+            "Resources: {A: {Type: AWS::EC2::VPC, Condition: C}}",
+            "Conditions.C.Fn::Equals.0.Ref: there is no parameter A, as a condition needs",
+        ),
+        (
             "Resources: {A: {Type: AWS::EC2::VPC, DependsOn: [B]}}",
             "Resources.A.DependsOn: there is no resource B",
         ),
