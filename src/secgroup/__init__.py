@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from secgroup.errors import InputError, SecgroupError
     from secgroup.net.capture import read_capture
+    from secgroup.reference.explain import explain
     from secgroup.reference.memory import Switches
     from secgroup.replay.firewall import Firewall
-    from secgroup.reference.explain import explain
     from secgroup.sources.load import load
 
 #: Each public name and the module that it comes from.

@@ -6,6 +6,7 @@ add a line to TARGETS.
 
 import gzip
 import io
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,10 @@ from secgroup.net.packet import Packet
 from secgroup.net.pcap import write_pcap
 from secgroup.net.record import MAX_CAPTURED
 from secgroup.net.wire import build, parse
+from secgroup.sources.describe import Answers
+from secgroup.sources.describe import read as read_answers
+from secgroup.sources.document import decode, is_plain, parse_json
+from secgroup.sources.draft import Draft
 from tests.support.headers import (
     cooked2,
     ethernet,
@@ -29,6 +34,7 @@ from tests.support.headers import (
     tcp,
     udp,
 )
+from tests.support.networks import every_noun
 from tests.support.pcapng import BIG, LITTLE
 
 #: A folder for each target, with what fuzzing has found.
@@ -103,8 +109,23 @@ def captures() -> list[bytes]:
     return [*classic, several, gzip.compress(several), gzip.compress(classic[0]), b"Resources:\n"]
 
 
+def describe_output(data: bytes) -> None:
+    draft, answers = Draft(), Answers()
+    value = parse_json(decode(data, source="fuzz"), source="fuzz")
+    answers.add(value, source="fuzz")
+    read_answers(answers, draft)
+    assert all(is_plain(warning) for warning in draft.network().warnings)
+
+
+def described() -> list[bytes]:
+    return [json.dumps({key: nodes}).encode() for key, nodes in every_noun().items()] + [
+        json.dumps(every_noun()).encode()
+    ]
+
+
 TARGETS: dict[str, Target] = {
     "capture": Target(capture, captures),
+    "describe": Target(describe_output, described),
     "packet": Target(packet, packets),
 }
 

@@ -1,38 +1,422 @@
-import textwrap
+from ipaddress import IPv4Network, IPv6Network
 
 import pytest
 
 from secgroup.errors import InputError
+from secgroup.model.external import External
+from secgroup.model.group import GroupReference, PrefixListReference
 from secgroup.model.network import Network
-from secgroup.sources import cloudformation
-from secgroup.sources.draft import Draft
+from tests.support.templates import network_of, with_vpc
 
 
-def network_of(text: str, **given) -> Network:
-    draft = Draft()
-    cloudformation.read(textwrap.dedent(text), draft, source="net.yaml", **given)
-    return draft.network()
+def refusal(more: str, **given) -> str:
+    with pytest.raises(InputError) as refused:
+        with_vpc(more, **given)
+    assert "\n" not in str(refused.value)
+    return str(refused.value)
 
 
-VPC = """
-Resources:
-  Vpc: {Type: AWS::EC2::VPC, Properties: {CidrBlock: 10.0.0.0/16}}
-  Subnet: {Type: AWS::EC2::Subnet, Properties: {VpcId: !Ref Vpc, CidrBlock: 10.0.1.0/24}}
-"""
+def rules_of(network: Network, group_id: str) -> list[str]:
+    return [
+        f"{rule.rule_id} {'out' if rule.is_egress else 'in'} {rule.traffic} {rule.peer}"
+        for rule in network.groups[group_id].rules
+    ]
 
 
-def test_an_instance_without_groups_gets_its_vpcs_default_group():
-    network = network_of(
-        VPC + "  Web: {Type: AWS::EC2::Instance, Properties: {SubnetId: !Ref Subnet}}"
+# Groups and rules
+
+
+@pytest.mark.semantics("template-1")
+def test_a_group_without_egress_rules_lets_everything_out_and_nothing_in():
+    assert rules_of(with_vpc(""), "Sg") == ["Sg/egress/0 out all 0.0.0.0/0"]
+
+
+@pytest.mark.semantics("template-1")
+def test_a_group_in_a_vpc_with_ipv6_lets_everything_out_over_ipv6_too():
+    network = with_vpc(
+        """
+        V6:
+          Type: AWS::EC2::VPCCidrBlock
+          Properties: {VpcId: !Ref Vpc, AmazonProvidedIpv6CidrBlock: true}
+        """
     )
-    assert network.interfaces["Web"].group_ids == ("Vpc.DefaultSecurityGroup",)
-    assert network.interfaces["Web"].instance_id == "Web"
+    assert rules_of(network, "Sg") == [
+        "Sg/egress/0 out all 0.0.0.0/0",
+        "Sg/egress/1 out all ::/0",
+    ]
+
+
+@pytest.mark.semantics("template-2")
+def test_inline_egress_rules_take_the_place_of_the_default_one():
+    network = with_vpc(
+        """
+        Web:
+          Type: AWS::EC2::SecurityGroup
+          Properties:
+            GroupDescription: web
+            VpcId: !Ref Vpc
+            SecurityGroupEgress: [{IpProtocol: tcp, FromPort: 443, ToPort: 443, CidrIp: 0.0.0.0/0}]
+        """
+    )
+    assert rules_of(network, "Web") == ["Web/egress/0 out tcp/443 0.0.0.0/0"]
+
+
+@pytest.mark.semantics("template-2")
+def test_an_empty_list_of_egress_rules_leaves_the_default_one():
+    network = with_vpc(
+        """
+        Web:
+          Type: AWS::EC2::SecurityGroup
+          Properties: {GroupDescription: web, VpcId: !Ref Vpc, SecurityGroupEgress: []}
+        """
+    )
+    assert rules_of(network, "Web") == ["Web/egress/0 out all 0.0.0.0/0"]
+
+
+@pytest.mark.semantics("template-3")
+def test_a_standalone_egress_rule_takes_the_place_of_the_default_one_and_has_its_logical_id():
+    network = with_vpc(
+        """
+        Out:
+          Type: AWS::EC2::SecurityGroupEgress
+          Properties: {GroupId: !GetAtt Sg.GroupId, IpProtocol: "-1", CidrIp: 127.0.0.1/32}
+        In:
+          Type: AWS::EC2::SecurityGroupIngress
+          Properties:
+            GroupId: !Ref Sg
+            IpProtocol: TCP
+            FromPort: "22"
+            ToPort: 22
+            SourceSecurityGroupId: !Ref Sg
+        """
+    )
+    assert rules_of(network, "Sg") == ["In in tcp/22 Sg", "Out out all 127.0.0.1/32"]
+    assert network.groups["Sg"].rules[0].peer == GroupReference(group_id="Sg")
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        ("{IpProtocol: '6', FromPort: 1, ToPort: 9, CidrIp: 10.1.2.3/8}", "tcp/1-9 10.0.0.0/8"),
+        ("{IpProtocol: UDP, FromPort: 53, ToPort: '53', CidrIpv6: '::/0'}", "udp/53 ::/0"),
+        ("{IpProtocol: icmp, FromPort: 8, ToPort: -1, CidrIp: 0.0.0.0/0}", "icmp/8 0.0.0.0/0"),
+        ("{IpProtocol: icmp, FromPort: -1, ToPort: -1, CidrIp: 0.0.0.0/0}", "icmp 0.0.0.0/0"),
+        ("{IpProtocol: icmpv6, CidrIpv6: '::/0'}", "icmpv6 ::/0"),
+        ("{IpProtocol: -1, FromPort: 22, ToPort: 22, CidrIp: 0.0.0.0/0}", "all 0.0.0.0/0"),
+        ("{IpProtocol: 50, CidrIp: 0.0.0.0/0}", "50 0.0.0.0/0"),
+        ("{IpProtocol: tcp, FromPort: 1, ToPort: 1, SourcePrefixListId: pl-1}", "tcp/1 pl-1"),
+        ("{IpProtocol: tcp, FromPort: 1, ToPort: 1, SourceSecurityGroupId: !Ref Sg}", "tcp/1 Sg"),
+        (
+            "{IpProtocol: tcp, FromPort: 1, ToPort: 1, SourceSecurityGroupName: other}",
+            "tcp/1 Other",
+        ),
+        (
+            "{IpProtocol: -1, SourceSecurityGroupId: !GetAtt Vpc.DefaultSecurityGroup}",
+            "all Vpc.DefaultSecurityGroup",
+        ),
+    ],
+)
+def test_a_rule_reads_as_ec2_reads_it(rule, expected):
+    network = with_vpc(
+        f"""
+        Other:
+          Type: AWS::EC2::SecurityGroup
+          Properties: {{GroupDescription: x, GroupName: other, VpcId: !Ref Vpc}}
+        Web:
+          Type: AWS::EC2::SecurityGroup
+          Properties: {{GroupDescription: x, VpcId: !Ref Vpc, SecurityGroupIngress: [{rule}]}}
+        """
+    )
+    assert rules_of(network, "Web")[0] == f"Web/ingress/0 in {expected}"
+
+
+@pytest.mark.parametrize(
+    ("rule", "says"),
+    [
+        (
+            "{IpProtocol: tcp, FromPort: 22, CidrIp: 0.0.0.0/0}",
+            "tcp needs both FromPort and ToPort",
+        ),
+        (
+            "{IpProtocol: tcp, FromPort: 9, ToPort: 1, CidrIp: 0.0.0.0/0}",
+            "ports 9-1 are not a range",
+        ),
+        ("{IpProtocol: tcp, FromPort: -1, ToPort: -1, CidrIp: 0.0.0.0/0}", "ports -1--1 are not"),
+        (
+            "{IpProtocol: tcp, FromPort: http, ToPort: 80, CidrIp: 0.0.0.0/0}",
+            "FromPort: expected a",
+        ),
+        ("{IpProtocol: icmp, FromPort: 8, CidrIp: 0.0.0.0/0}", "icmp needs FromPort"),
+        ("{IpProtocol: icmp, FromPort: -1, ToPort: 4, CidrIp: 0.0.0.0/0}", "a code needs"),
+        ("{IpProtocol: all, CidrIp: 0.0.0.0/0}", "IpProtocol: 'all' is not a protocol"),
+        ("{CidrIp: 0.0.0.0/0}", "AWS::EC2::SecurityGroup needs IpProtocol"),
+        ("{IpProtocol: -1, CidrIp: 10.0.0.0}", "CidrIp: '10.0.0.0' is not a CIDR block"),
+        ("{IpProtocol: -1, CidrIp: '::/0'}", "CidrIp: ::/0 is not an IPv4 block"),
+        ("{IpProtocol: -1, CidrIpv6: 10.0.0.0/8}", "10.0.0.0/8 is not an IPv6 block"),
+        ("{IpProtocol: -1}", "expected one of CidrIp, CidrIpv6"),
+        ("{IpProtocol: -1, CidrIp: 0.0.0.0/0, CidrIpv6: '::/0'}", "not CidrIp and CidrIpv6"),
+        ("{IpProtocol: -1, SourceSecurityGroupId: !Ref Vpc}", "Vpc is AWS::EC2::VPC, expected"),
+        ("text", "expected a mapping of properties"),
+    ],
+)
+def test_a_rule_that_ec2_refuses_is_refused_with_its_place(rule, says):
+    says = says.replace("a code needs", "an ICMP code needs an ICMP type")
+    found = refusal(
+        f"""
+        Web:
+          Type: AWS::EC2::SecurityGroup
+          Properties: {{GroupDescription: x, VpcId: !Ref Vpc, SecurityGroupIngress: [{rule}]}}
+        """
+    )
+    assert says in found
+    assert found.startswith("net.yaml: Resources.")
+
+
+def test_a_rule_whose_block_only_a_deployment_knows_is_kept_as_external_and_named():
+    network = with_vpc(
+        """
+        Lookup: {Type: Custom::Lookup}
+        In:
+          Type: AWS::EC2::SecurityGroupIngress
+          Properties:
+            {GroupId: !Ref Sg, IpProtocol: -1, CidrIp: !Sub "${Lookup.Address}/32"}
+        """
+    )
+    assert network.groups["Sg"].rules[0].peer == External("Lookup.Address/32")
+    assert any("Lookup.Address/32" in warning for warning in network.warnings)
+
+
+def test_rules_of_a_group_outside_of_the_template_are_left_out_and_named():
+    network = with_vpc(
+        """
+        In:
+          Type: AWS::EC2::SecurityGroupIngress
+          Properties: {GroupId: sg-123, IpProtocol: -1, CidrIp: 0.0.0.0/0}
+        """
+    )
+    assert network.warnings == (
+        "net.yaml: security group sg-123 is not in the template; left out: In",
+    )
+
+
+def test_rules_join_the_default_group_of_a_vpc():
+    network = with_vpc(
+        """
+        In:
+          Type: AWS::EC2::SecurityGroupIngress
+          Properties:
+            GroupId: !GetAtt Vpc.DefaultSecurityGroup
+            IpProtocol: tcp
+            FromPort: 22
+            ToPort: 22
+            CidrIp: 10.0.0.0/8
+        """
+    )
+    assert rules_of(network, "Vpc.DefaultSecurityGroup") == [
+        "Vpc.DefaultSecurityGroup/ingress/0 in all Vpc.DefaultSecurityGroup",
+        "In in tcp/22 10.0.0.0/8",
+        "Vpc.DefaultSecurityGroup/egress/0 out all 0.0.0.0/0",
+    ]
+
+
+def test_a_group_is_associated_with_further_vpcs():
+    network = with_vpc(
+        """
+        Other: {Type: AWS::EC2::VPC, Properties: {CidrBlock: 10.9.0.0/16}}
+        Both:
+          Type: AWS::EC2::SecurityGroupVpcAssociation
+          Properties: {GroupId: !Ref Sg, VpcId: !Ref Other}
+        """
+    )
+    assert network.groups["Sg"].vpc_ids == ("Vpc", "Other")
+
+
+def test_a_prefix_list_has_its_entries():
+    network = with_vpc(
+        """
+        Offices:
+          Type: AWS::EC2::PrefixList
+          Properties:
+            PrefixListName: offices
+            AddressFamily: IPv4
+            MaxEntries: 5
+            Entries: [{Cidr: 192.0.2.0/24, Description: a}, {Cidr: 198.51.100.1/32}]
+        In:
+          Type: AWS::EC2::SecurityGroupIngress
+          Properties: {GroupId: !Ref Sg, IpProtocol: -1, SourcePrefixListId: !Ref Offices}
+        """
+    )
+    assert network.groups["Sg"].rules[0].peer == PrefixListReference(prefix_list_id="Offices")
+    assert network.prefix_lists["Offices"].entries == (
+        IPv4Network("192.0.2.0/24"),
+        IPv4Network("198.51.100.1/32"),
+    )
     assert network.warnings == ()
 
 
-def test_a_ref_that_names_nothing_is_refused_with_its_path():
-    with pytest.raises(InputError) as refused:
-        network_of("Resources: {S: {Type: AWS::EC2::Subnet, Properties: {VpcId: !Ref Vpx}}}")
-    assert str(refused.value) == (
-        "net.yaml: Resources.S.Properties.VpcId.Ref: there is no parameter or resource Vpx"
+# Network ACLs
+
+
+def test_a_subnet_without_an_association_has_its_vpcs_default_acl():
+    network = with_vpc("")
+    acl = network.acls[network.subnets["Subnet"].network_acl_id]
+    assert acl.is_default
+    assert [(e.rule_number, e.is_egress, e.is_allow, str(e.cidr)) for e in acl.entries] == [
+        (100, False, True, "0.0.0.0/0"),
+        (100, True, True, "0.0.0.0/0"),
+    ]
+
+
+def test_an_acl_has_its_entries_by_direction_and_number():
+    network = with_vpc(
+        """
+        Acl: {Type: AWS::EC2::NetworkAcl, Properties: {VpcId: !Ref Vpc}}
+        Ssh:
+          Type: AWS::EC2::NetworkAclEntry
+          Properties:
+            NetworkAclId: !Ref Acl
+            RuleNumber: "200"
+            Protocol: "6"
+            RuleAction: DENY
+            CidrBlock: 0.0.0.0/0
+            PortRange: {From: "22", To: 22}
+        All:
+          Type: AWS::EC2::NetworkAclEntry
+          Properties:
+            {NetworkAclId: !Ref Acl, RuleNumber: 100, Protocol: -1, Egress: "true",
+             RuleAction: allow, Ipv6CidrBlock: "::/0"}
+        Ping:
+          Type: AWS::EC2::NetworkAclEntry
+          Properties:
+            {NetworkAclId: !Ref Acl, RuleNumber: 50, Protocol: 1,
+             RuleAction: allow, CidrBlock: 10.0.0.0/8, Icmp: {Type: 8, Code: -1}}
+        Use:
+          Type: AWS::EC2::SubnetNetworkAclAssociation
+          Properties: {NetworkAclId: !Ref Acl, SubnetId: !Ref Subnet}
+        """
+    )
+    assert network.subnets["Subnet"].network_acl_id == "Acl"
+    assert [
+        (e.rule_number, e.is_egress, e.is_allow, str(e.traffic), str(e.cidr))
+        for e in network.acls["Acl"].entries
+    ] == [
+        (50, False, True, "icmp/8", "10.0.0.0/8"),
+        (200, False, False, "tcp/22", "0.0.0.0/0"),
+        (100, True, True, "all", "::/0"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("entry", "says"),
+    [
+        (
+            "RuleNumber: 0, Protocol: -1, RuleAction: allow, CidrBlock: 0.0.0.0/0",
+            "within 1 and 32766",
+        ),
+        ("RuleNumber: 1, Protocol: -1, RuleAction: permit, CidrBlock: 0.0.0.0/0", "allow or deny"),
+        ("RuleNumber: 1, Protocol: -1, RuleAction: allow", "one of CidrBlock and Ipv6CidrBlock"),
+        ("RuleNumber: 1, Protocol: 6, RuleAction: allow, CidrBlock: 0.0.0.0/0", "a PortRange"),
+        ("RuleNumber: 1, Protocol: 1, RuleAction: allow, CidrBlock: 0.0.0.0/0", "needs Icmp"),
+    ],
+)
+def test_an_acl_entry_that_ec2_refuses_is_refused(entry, says):
+    found = refusal(
+        f"""
+        Acl: {{Type: AWS::EC2::NetworkAcl, Properties: {{VpcId: !Ref Vpc}}}}
+        E: {{Type: AWS::EC2::NetworkAclEntry, Properties: {{NetworkAclId: !Ref Acl, {entry}}}}}
+        """
+    )
+    assert says in found
+    assert found.startswith("net.yaml: Resources.E.Properties")
+
+
+def test_two_entries_of_one_number_and_direction_are_refused():
+    entry = (
+        "{Type: AWS::EC2::NetworkAclEntry, Properties: {NetworkAclId: !Ref Acl, RuleNumber: 1, "
+        "Protocol: -1, RuleAction: allow, CidrBlock: 0.0.0.0/0}}"
+    )
+    assert "entry 1 stands twice in one direction of Acl" in refusal(
+        f"""
+        Acl: {{Type: AWS::EC2::NetworkAcl, Properties: {{VpcId: !Ref Vpc}}}}
+        A: {entry}
+        B: {entry}
+        """
+    )
+
+
+def test_an_acl_entry_that_cannot_be_resolved_keeps_its_action_with_an_external():
+    network = with_vpc(
+        """
+        Lookup: {Type: Custom::Lookup}
+        Acl: {Type: AWS::EC2::NetworkAcl, Properties: {VpcId: !Ref Vpc}}
+        E:
+          Type: AWS::EC2::NetworkAclEntry
+          Properties:
+            {NetworkAclId: !Ref Acl, RuleNumber: 1, Protocol: -1,
+             RuleAction: deny, CidrBlock: !GetAtt Lookup.Block}
+        """
+    )
+    entry = network.acls["Acl"].entries[0]
+    assert (entry.is_allow, entry.cidr) == (False, External("Lookup.Block"))
+
+
+# VPCs and subnets
+
+
+def test_blocks_come_from_cidr_functions_and_association_resources():
+    network = network_of(
+        """
+        Resources:
+          Vpc:
+            Type: AWS::EC2::VPC
+            Properties:
+              CidrBlock: 10.0.0.0/16
+              EnableDnsSupport: "false"
+              Tags: [{Key: Name, Value: !Sub "${AWS::StackName}-vpc"}]
+          More:
+            Type: AWS::EC2::VPCCidrBlock
+            Properties: {VpcId: !Ref Vpc, CidrBlock: 10.8.0.0/16}
+          V6:
+            Type: AWS::EC2::VPCCidrBlock
+            Properties: {VpcId: !Ref Vpc, AmazonProvidedIpv6CidrBlock: true}
+          A:
+            Type: AWS::EC2::Subnet
+            DependsOn: V6
+            Properties:
+              VpcId: !Ref Vpc
+              CidrBlock: !Select [3, !Cidr [!GetAtt Vpc.CidrBlock, 6, 8]]
+              Ipv6CidrBlock:
+                !Select [1, !Cidr [!Select [0, !GetAtt Vpc.Ipv6CidrBlocks], 4, 64]]
+              AvailabilityZone: !Select [1, !GetAZs {Ref: AWS::Region}]
+          B: {Type: AWS::EC2::Subnet, Properties: {VpcId: !Ref Vpc, CidrBlock: 10.8.1.0/24}}
+          B6:
+            Type: AWS::EC2::SubnetCidrBlock
+            Properties:
+              SubnetId: !Ref B
+              Ipv6CidrBlock: !Select [2, !Cidr [!Select [0, !GetAtt Vpc.Ipv6CidrBlocks], 4, 64]]
+        """,
+        parameters={"AWS::Region": "eu-west-1", "AWS::StackName": "prod"},
+    )
+    vpc = network.vpcs["Vpc"]
+    assert vpc.names == ("prod-vpc",)
+    assert vpc.ipv4_blocks == (IPv4Network("10.0.0.0/16"), IPv4Network("10.8.0.0/16"))
+    assert not vpc.enable_dns_support
+    (whole,) = vpc.ipv6_blocks
+    assert whole.prefixlen == 56
+    assert whole.subnet_of(IPv6Network("2001:db8::/32"))
+    parts = list(whole.subnets(new_prefix=64))
+    assert network.subnets["A"].ipv4_block == IPv4Network("10.0.3.0/24")
+    assert network.subnets["A"].ipv6_blocks == (parts[1],)
+    assert network.subnets["A"].availability_zone == "eu-west-1b"
+    assert network.subnets["B"].ipv6_blocks == (parts[2],)
+    assert network.region == "eu-west-1"
+    assert network.warnings == ()
+
+
+def test_a_subnet_outside_of_its_vpc_is_refused():
+    found = refusal(
+        "Far: {Type: AWS::EC2::Subnet, Properties: {VpcId: !Ref Vpc, CidrBlock: 192.168.0.0/24}}"
+    )
+    assert found == (
+        "net.yaml: Resources.Far.Properties: 192.168.0.0/24 is in no block of Vpc (10.0.0.0/16)"
     )

@@ -106,7 +106,7 @@ def _draw(explanation: "Explanation") -> None:
     tree = Tree(title, guide_style="dim")
     for outcome in explanation.outcomes:
         branch = tree.add(f"[{colours[outcome.answer]}]{escape(outcome_title(outcome))}[/]")
-        for message in outcome.messages:
+        for message in outcome.told:
             way = branch.add(f"{message.leg.value}: [bold]{escape(message.text)}[/]")
             for line in message.lines:
                 mark = f"[{colours[line.answer]}]{MARKS[line.answer]}[/]"

@@ -12,6 +12,9 @@ from secgroup.replay.summary import Summary
 
 VERSION: Final = 1
 
+#: Addresses listed of each cause, the most frequent first.
+_ADDRESSES: Final = 100
+
 
 def as_text(summary: Summary, name: str) -> str:
     """Return the summary as JSON, indented."""
@@ -39,43 +42,11 @@ def _object(summary: Summary, name: str) -> dict[str, Any]:
             )
         ],
         "connection_counts": {"total": len(firewall.observed), **counts},
-        "connections": [_connection(each) for each in firewall.observed],
+        "connections": [_connection(each, summary) for each in firewall.observed],
         "interfaces": _interfaces(summary),
-        "rules": [
-            {
-                "rule_id": use.rule.rule_id,
-                "group_id": use.rule.group_id,
-                "direction": "egress" if use.rule.is_egress else "ingress",
-                "traffic": str(use.rule.traffic),
-                "peer": str(use.rule.peer),
-                "connections": use.connections,
-                "packets": use.packets,
-                "at_capture": use.is_at_capture,
-            }
-            for use in summary.rules()
-        ],
-        "network_acl_entries": [
-            {
-                "network_acl_id": use.network_acl_id,
-                "direction": str(use.direction),
-                "rule_number": use.rule_number,
-                "packets": use.packets,
-            }
-            for use in summary.acl_entries()
-        ],
-        "not_decided": [
-            {
-                "cause": cause.value,
-                "frames": count,
-                "addresses": [
-                    {"address": str(address), "packets": packets}
-                    for address, packets in firewall.census.most_frequent(cause, 100)
-                ],
-            }
-            for cause, count in sorted(
-                firewall.census.counts.items(), key=lambda item: item[0].value
-            )
-        ],
+        "rules": _rules(summary),
+        "network_acl_entries": _acl_entries(summary),
+        "not_decided": _not_decided(summary),
         "clock_steps": [
             {"frame": step.frame, "step_ns": step.step_ns} for step in firewall.clock_steps
         ],
@@ -87,15 +58,15 @@ def _object(summary: Summary, name: str) -> dict[str, Any]:
         if summary.differences is None
         else [
             {
-                "here": None if each.here is None else _connection(each.here),
-                "there": None if each.there is None else _connection(each.there),
+                "here": None if each.here is None else _connection(each.here, summary),
+                "there": None if each.there is None else _connection(each.there, summary),
             }
             for each in summary.differences
         ],
     }
 
 
-def _connection(connection: Connection) -> dict[str, Any]:
+def _connection(connection: Connection, summary: Summary) -> dict[str, Any]:
     opener, adoption = connection.opener, connection.adoption
     return {
         "connection": connection.number,
@@ -113,13 +84,13 @@ def _connection(connection: Connection) -> dict[str, Any]:
         "packets": connection.packets,
         "bytes": connection.octets,
         "accepted": connection.accepted,
-        "refusal": _refusal(connection.refusal),
+        "refusal": _refusal(connection.refusal, summary),
         "after_refusal": connection.after,
         "after_refusal_accepted": connection.after_accepted,
         "after_close": connection.late,
         "open_before": connection.was_open,
         "adopted": None if adoption is None else adoption.adopted,
-        "not_adopted_because": None if adoption is None else _refusal(adoption.refusal),
+        "not_adopted_because": None if adoption is None else _refusal(adoption.refusal, summary),
         "interfaces": [
             {"interface_id": interface_id, "rule_ids": leg.rule_ids, "packets": leg.packets}
             for interface_id, leg in connection.legs.items()
@@ -127,11 +98,12 @@ def _connection(connection: Connection) -> dict[str, Any]:
     }
 
 
-def _refusal(placed: Placed | None) -> dict[str, Any] | None:
+def _refusal(placed: Placed | None, summary: Summary) -> dict[str, Any] | None:
     if placed is None:
         return None
     decision = placed.decision
     state: State | None = decision.state_before
+    near = summary.nearest.of(placed)
     return {
         "frame": placed.frame,
         "time_ns": placed.time_ns,
@@ -141,6 +113,8 @@ def _refusal(placed: Placed | None) -> dict[str, Any] | None:
         "network_acl_id": decision.network_acl_id,
         "acl_rule_number": decision.acl_rule_number,
         "state_before": None if state is None else state.name,
+        "nearest_rule_id": None if near is None else near.rule_id,
+        "nearest_rule": None if near is None else str(near),
     }
 
 
@@ -157,4 +131,47 @@ def _interfaces(summary: Summary) -> list[dict[str, Any]]:
             },
         }
         for interface_id, count in sorted(summary.tally.interfaces.items())
+    ]
+
+
+def _rules(summary: Summary) -> list[dict[str, Any]]:
+    return [
+        {
+            "rule_id": use.rule.rule_id,
+            "group_id": use.rule.group_id,
+            "direction": "egress" if use.rule.is_egress else "ingress",
+            "traffic": str(use.rule.traffic),
+            "peer": str(use.rule.peer),
+            "connections": use.connections,
+            "packets": use.packets,
+            "at_capture": use.is_at_capture,
+        }
+        for use in summary.rules()
+    ]
+
+
+def _acl_entries(summary: Summary) -> list[dict[str, Any]]:
+    return [
+        {
+            "network_acl_id": use.network_acl_id,
+            "direction": str(use.direction),
+            "rule_number": use.rule_number,
+            "packets": use.packets,
+        }
+        for use in summary.acl_entries()
+    ]
+
+
+def _not_decided(summary: Summary) -> list[dict[str, Any]]:
+    census = summary.firewall.census
+    return [
+        {
+            "cause": cause.value,
+            "frames": count,
+            "addresses": [
+                {"address": str(address), "packets": packets}
+                for address, packets in census.most_frequent(cause, _ADDRESSES)
+            ],
+        }
+        for cause, count in sorted(census.counts.items(), key=lambda item: item[0].value)
     ]

@@ -124,14 +124,16 @@ def _show_head(summary: Summary, name: str) -> None:
 
 
 def _show_refused(summary: Summary) -> None:
-    _show_refusals("Refused", "the opener was rejected", summary.of(Outcome.REFUSED))
+    _show_refusals("Refused", "the opener was rejected", summary.of(Outcome.REFUSED), summary)
 
 
 def _show_cut(summary: Summary) -> None:
-    _show_refusals("Cut", "accepted, and rejected later", summary.of(Outcome.CUT))
+    _show_refusals("Cut", "accepted, and rejected later", summary.of(Outcome.CUT), summary)
 
 
-def _show_refusals(title: str, meaning: str, connections: list[Connection]) -> None:
+def _show_refusals(
+    title: str, meaning: str, connections: list[Connection], summary: Summary
+) -> None:
     groups: dict[tuple[object, ...], list[Connection]] = {}
     for each in connections:
         groups.setdefault(_alike(each), []).append(each)
@@ -139,7 +141,7 @@ def _show_refusals(title: str, meaning: str, connections: list[Connection]) -> N
         return
     click.echo(f"\n{title} ({meaning})")
     for group in list(groups.values())[:_LINES]:
-        _show_group(group)
+        _show_group(group, summary)
     if len(groups) > _LINES:
         click.echo(f"  and {len(groups) - _LINES:,} more like these (--json has all)")
 
@@ -165,7 +167,7 @@ def _alike(connection: Connection) -> tuple[object, ...]:
     )
 
 
-def _show_group(group: list[Connection]) -> None:
+def _show_group(group: list[Connection], summary: Summary) -> None:
     first = group[0]
     refusal = first.refusal
     click.echo(f"  {_who_to_whom(group)}")
@@ -173,6 +175,9 @@ def _show_group(group: list[Connection]) -> None:
         return
     frames = f"frame {refusal.frame:,}" if len(group) == 1 else f"first in frame {refusal.frame:,}"
     click.echo(f"      {where_and_why(refusal)}, {frames}")
+    near = summary.nearest.of(refusal)
+    if near is not None:
+        click.echo(f"      nearest: {near}")
     if first.outcome is Outcome.CUT:
         before = _count(first.accepted, "packet")
         click.echo(f"      after {before} and {(refusal.time_ns - first.first_ns) / 1e9:,.3f} s")

@@ -68,9 +68,7 @@ def tracking_defaults(instance_type: str | None) -> tuple[int, int, int]:
     return tcp_s, UDP_TIMEOUT_S, UDP_STREAM_TIMEOUT_S
 
 
-def egress_of_new_group(
-    group_id: str, *, has_ipv6: bool, rule_ids: str | None = None
-) -> tuple[SecurityGroupRule, ...]:
+def egress_of_new_group(group_id: str, *, has_ipv6: bool) -> tuple[SecurityGroupRule, ...]:
     """Return the rules of a new group: everything out, over IPv6 only where the VPC has it.
 
     Parameters
@@ -79,14 +77,12 @@ def egress_of_new_group(
         The new group.
     has_ipv6 : bool
         The VPC has an IPv6 block (VPC User Guide, default security groups).
-    rule_ids : str, optional
-        What the ids of the rules begin with; the group's id by default.
 
     """
     blocks: tuple[Prefix, ...] = (ALL_IPV4, ALL_IPV6) if has_ipv6 else (ALL_IPV4,)
     return tuple(
         SecurityGroupRule(
-            rule_id=f"{group_id if rule_ids is None else rule_ids}/egress/{index}",
+            rule_id=f"{group_id}/egress/{index}",
             group_id=group_id,
             is_egress=True,
             traffic=ALL_TRAFFIC,

@@ -205,7 +205,8 @@ def decapsulate(outer: Link) -> Link | None:
     first fragment of the outer packet is read. The inner link keeps the outer one's interface
     and counts its `header_length` from the beginning of the outer frame.
 
-    Source: VPC Traffic Mirroring guide, "Packet format" (RFC 7348 in UDP 4789).
+    Source: VPC Traffic Mirroring, "How Traffic Mirroring works" (a VXLAN header); the port and
+    the header are those of RFC 7348.
 
     Returns
     -------

@@ -20,8 +20,11 @@ from secgroup.net.address import Address, Prefix, everything
 from secgroup.net.direction import Direction
 from secgroup.net.packet import Packet
 from secgroup.net.ports import PortRange, Traffic
+from secgroup.net.protocol import TCP, UDP
+from secgroup.reference.box import Box
 from secgroup.reference.endpoint import Endpoint, OutsideEnd, is_public
 from secgroup.reference.journey import NAT_PORTS, AtInterface, Leg, OnTheWay, Step
+from secgroup.reference.partition import Span, block_of_spans, merged
 from secgroup.reference.ways import Ways
 
 #: A new last entry of an ACL stands this far behind the one before it, as people number them.
@@ -121,39 +124,78 @@ Change: TypeAlias = AddRule | AddAclEntry | SwitchCheckOff | AddRoute
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """What a question is about, as far as a change must cover it."""
+    """What a change must let through: the refused part of a question.
+
+    Parameters
+    ----------
+    boxes : tuple of Box
+        The parts that meet the same refusal.
+
+    """
 
     source: Endpoint
     destination: Endpoint
     service: Traffic
     client_ports: PortRange
+    boxes: tuple[Box, ...]
 
     def traffic_of(self, ways: Ways, leg: Leg, packet: Packet) -> Traffic:
-        """Return all of the question that goes the way of `packet`: its service, or answers."""
-        if leg is not Leg.BACK or self.service.protocol is None:
+        """Return the refused traffic that goes the way of `packet`: a service, or its answers.
+
+        A change covers the refused part where one rule can say it, else the whole service.
+        """
+        protocols = {box.protocol for box in self.boxes}
+        if len(protocols) > 1:
             return self.service
-        if packet.icmp is not None:
-            return Traffic(protocol=packet.protocol, icmp_type=packet.icmp.type)
-        if self.service.ports is None:
-            return self.service
+        if packet.icmp is not None and leg is Leg.BACK:
+            kind = None if self.service.icmp_type is None else packet.icmp.type
+            return Traffic(protocol=packet.protocol, icmp_type=kind)
+        if leg is not Leg.BACK or packet.destination_port is None:
+            spans = merged(span for box in self.boxes for span in box.points)
+            return _narrowed(self.service, protocols.pop(), spans)
         to_nat = any(
             each.interface_id in ways.nat_of
             for each in ways.network.interfaces_with(packet.destination)
         )
-        first, last = NAT_PORTS
-        ports = PortRange(first=first, last=last) if to_nat else self.client_ports
-        return Traffic(protocol=packet.protocol, ports=ports)
+        every = NAT_PORTS if to_nat else (self.client_ports.first, self.client_ports.last)
+        spans = merged(span for box in self.boxes for span in (box.nats if to_nat else box.clients))
+        first, last = spans[0] if len(spans) == 1 else every
+        return Traffic(protocol=packet.protocol, ports=PortRange(first=first, last=last))
 
     def block_of(self, address: Address) -> Prefix:
-        """Return the block that a change must name for a peer: all of the internet, or one."""
+        """Return the block that a change must name for a peer: one address, or what is refused.
+
+        Of the internet that is the refused part where it is one block, else all of it.
+        """
         for end in (*self.source.ends, *self.destination.ends):
-            if (
-                isinstance(end, OutsideEnd)
-                and end.family == address.version
-                and any(first <= int(address) <= last for first, last in end.spans)
-            ):
-                return host(address) if end.is_single else everything(address.version)
+            if not isinstance(end, OutsideEnd) or end.family != address.version:
+                continue
+            if not any(first <= int(address) <= last for first, last in end.spans):
+                continue
+            spans = merged(span for box in self.boxes for span in box.addresses)
+            block = block_of_spans(spans, end.family)
+            return everything(address.version) if block is None else block
         return host(address)
+
+
+def _narrowed(service: Traffic, protocol: int, spans: tuple[Span, ...]) -> Traffic:
+    """Return the part `spans` of a service where one Traffic can say it, else all of it."""
+    span = spans[0] if len(spans) == 1 else None
+    if protocol == -1:
+        return Traffic(protocol=span[0]) if span and span[0] == span[1] else service
+    if protocol in (TCP, UDP):
+        first, last = span or (0, 65535)
+        if span is None and service.ports is not None:
+            return service
+        return Traffic(protocol=protocol, ports=PortRange(first=first, last=last))
+    (kind, code), (last_kind, last_code) = (divmod(each, 256) for each in span or (0, 65535))
+    if kind != last_kind:
+        return service if service.protocol is not None else Traffic(protocol=protocol)
+    if code == last_code:
+        return Traffic(protocol=protocol, icmp_type=kind, icmp_code=code)
+    if (code, last_code) == (0, 255):
+        return Traffic(protocol=protocol, icmp_type=kind)
+    return service if service.protocol is not None else Traffic(protocol=protocol)
 
 
 def host(address: Address) -> Prefix:

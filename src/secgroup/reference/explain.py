@@ -11,12 +11,13 @@ from secgroup.decision import Reason
 from secgroup.errors import InputError
 from secgroup.model.network import Network
 from secgroup.net.ports import PortRange, Traffic, parse_service
+from secgroup.reference.box import parts_text
 from secgroup.reference.change import AddAclEntry, Change, Wanted, lift
 from secgroup.reference.endpoint import OutsideEnd, parse_literal
 from secgroup.reference.explanation import Block, Explanation, Outcome
 from secgroup.reference.journey import Answer, AtInterface, Journey, OnTheWay, Step
 from secgroup.reference.memory import AS_DOCUMENTED, Switches
-from secgroup.reference.question import Pair, Part, Question, decide_pair, pairs_of, parts_text
+from secgroup.reference.question import Pair, Part, Question, decide_pair, pairs_of
 from secgroup.reference.telling import line_of, tell
 from secgroup.reference.ways import Ways
 from secgroup.reference.wording import nearest
@@ -194,15 +195,14 @@ def _remedy(ways: Ways, question: Question) -> tuple[tuple[Block, ...], tuple[Ch
     changes: list[Change] = []
     known: set[tuple[object, ...]] = set()
     while len(blocks) < MOST_BLOCKS:
-        step = _first_refusal(now, question, known)
-        if step is None:
+        refusal = _first_refusal(now, question, known)
+        if refusal is None:
             break
-        wanted = _wanted(now.network, question)
+        step, wanted = refusal
         change = lift(now, wanted, step)
         miss = None
         if isinstance(step, AtInterface) and step.decision.reason is Reason.NO_MATCHING_RULE:
-            service = wanted.traffic_of(now, step.leg, step.packet)
-            miss = nearest(now, step, service)
+            miss = nearest(now, step, wanted.traffic_of(now, step.leg, step.packet))
         blocks.append(
             Block(
                 line=line_of(now, step),
@@ -220,30 +220,38 @@ def _remedy(ways: Ways, question: Question) -> tuple[tuple[Block, ...], tuple[Ch
     return tuple(blocks), tuple(changes)
 
 
-def _wanted(network: Network, question: Question) -> Wanted:
-    source, destination = question.endpoints(network)
-    return Wanted(
-        source=source,
-        destination=destination,
-        service=question.service,
-        client_ports=question.ports_of(source),
-    )
-
-
-def _first_refusal(ways: Ways, question: Question, known: set[tuple[object, ...]]) -> Step | None:
-    """Return a refusal that is not known yet, deciding everything from the start."""
-    for pair in pairs_of(*question.endpoints(ways.network)):
-        for part in _decide(ways, question, pair, go_on=True):
+def _first_refusal(
+    ways: Ways, question: Question, known: set[tuple[object, ...]]
+) -> tuple[Step, Wanted] | None:
+    """Return a refusal that is not known yet, and the part of the question that meets it."""
+    source, destination = question.endpoints(ways.network)
+    for pair in pairs_of(source, destination):
+        parts = list(_decide(ways, question, pair, go_on=True))
+        first = None
+        boxes = []
+        for part in parts:
             for step in part.journey.refusals:
-                if _refusal_key(step) not in known:
-                    return step
+                key = _refusal_key(step)
+                if key not in known and (first is None or key == _refusal_key(first)):
+                    first = first or step
+                    boxes.append(part.box)
+        if first is not None:
+            wanted = Wanted(
+                source=source,
+                destination=destination,
+                service=question.service,
+                client_ports=question.ports_of(source),
+                boxes=tuple(boxes),
+            )
+            return first, wanted
     return None
 
 
 def _refusal_key(step: Step) -> tuple[object, ...]:
     if isinstance(step, OnTheWay):
         return (step.leg, step.place, step.code)
-    return (step.leg, step.interface_id, step.direction, step.decision.reason)
+    decision = step.decision
+    return (step.leg, step.interface_id, step.direction, decision.reason, decision.acl_rule_number)
 
 
 def _supersedes(new: Change, old: Change) -> bool:

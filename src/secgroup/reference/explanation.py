@@ -112,6 +112,16 @@ class Outcome:
     parts: tuple[str, ...]
     messages: tuple[Message, ...]
 
+    @property
+    def told(self) -> tuple[Message, ...]:
+        """The packets worth telling: one that only repeats the way there is not."""
+        return tuple(
+            message
+            for message in self.messages
+            if message.leg is not Leg.AGAIN
+            or any(line.answer is not Answer.YES for line in message.lines)
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
@@ -185,7 +195,7 @@ class Explanation:
         for outcome in self.outcomes:
             yield ""
             yield outcome_title(outcome)
-            for message in outcome.messages:
+            for message in outcome.told:
                 yield f"  {message.leg.value}: {message.text}"
                 for line in message.lines:
                     yield f"    {MARKS[line.answer]} {line.headline}"

@@ -97,7 +97,7 @@ class OnTheWay:
 
     """
 
-    leg: Leg
+    leg: Leg = Leg.THERE
     place: str
     packet: Packet
     answer: Answer

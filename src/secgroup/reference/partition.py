@@ -95,6 +95,15 @@ def address_text(spans: Sequence[Span], family: int) -> str:
     return ", ".join(parts)
 
 
+def block_of_spans(spans: Sequence[Span], family: int) -> Prefix | None:
+    """Return the block that is exactly these addresses, None when there is no such block."""
+    if len(spans) != 1:
+        return None
+    first, last = (address_in(number, family) for number in spans[0])
+    blocks: list[Prefix] = list(summarize_address_range(first, last))
+    return blocks[0] if len(blocks) == 1 else None
+
+
 def port_text(spans: Sequence[Span]) -> str:
     """Write ports as `443` or `8000-8080`."""
     return ", ".join(str(low) if low == high else f"{low}-{high}" for low, high in spans)

@@ -13,12 +13,12 @@ from typing import Final, TypeAlias
 from secgroup.errors import InputError
 from secgroup.model.external import External
 from secgroup.model.network import Network
-from secgroup.model.service_addresses import SERVICES
 from secgroup.net.address import Address
 from secgroup.net.direction import Direction
 from secgroup.net.ports import PortRange, Traffic
-from secgroup.net.protocol import ICMP, ICMP_QUERIES, ICMPV6, TCP, UDP, icmp_of, protocol_name
+from secgroup.net.protocol import ICMP, ICMP_QUERIES, ICMPV6, TCP, UDP, icmp_of
 from secgroup.policy.routes import destinations
+from secgroup.reference.box import Box
 from secgroup.reference.endpoint import (
     End,
     Endpoint,
@@ -41,10 +41,7 @@ from secgroup.reference.journey import (
 )
 from secgroup.reference.partition import (
     Span,
-    address_text,
     classes,
-    merged,
-    port_text,
     span_of,
     traffic_span,
 )
@@ -124,30 +121,6 @@ def pairs_of(source: Endpoint, destination: Endpoint) -> tuple[Pair, ...]:
             and here.interface.interface_id == there.interface.interface_id
         )
     )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Box:
-    """A part of a question: every combination of what its spans contain.
-
-    Parameters
-    ----------
-    addresses : tuple of Span
-        Of the end outside of the network; empty when both ends are inside.
-    protocol : int
-        Its number, or -1 for the protocols in `points`.
-    points : tuple of Span
-        Ports, or ICMP types and codes as `Conversation.point` has them; for -1: protocols.
-    clients, nats : tuple of Span
-        Ports of the opener and of a NAT gateway on the way; empty where there are none.
-
-    """
-
-    addresses: tuple[Span, ...] = ()
-    protocol: int
-    points: tuple[Span, ...]
-    clients: tuple[Span, ...] = ()
-    nats: tuple[Span, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,6 +253,7 @@ def _boxes(
     has_nat = any(each in ways.nat_of for each in on_way)
     for protocol in _protocols(service, family):
         points, sets = _points(service, protocol, family, traffics)
+        sets += _exempt(ways, on_way, protocol, outside)
         ports = protocol in (TCP, UDP)
         client_span = [(clients.first, clients.last)]
         addresses: tuple[tuple[Span, ...], ...] = ((),)
@@ -325,12 +299,24 @@ def _points(
     assert domain is not None
     cuts = {span for each in traffics if (span := traffic_span(each, protocol)) is not None}
     sets = [[span] for span in sorted(cuts)]
-    if protocol in (TCP, UDP):
-        sets += [[(each.port, each.port)] for each in SERVICES if protocol in each.protocols]
-    else:
+    if protocol not in (TCP, UDP):
         queries = [kind for version, kind in ICMP_QUERIES if version == family]
         sets += [[(kind * 256, kind * 256 + 255)] for kind in queries]
     return [domain], sets
+
+
+def _exempt(
+    ways: Ways, on_way: Iterable[str], protocol: int, outside: OutsideEnd | None
+) -> list[list[Span]]:
+    """Return the ports of AWS's own services at the other end, which nothing filters."""
+    if outside is None or not outside.is_single:
+        return []
+    return [
+        [(service.port, service.port)]
+        for interface_id in sorted(on_way)
+        for service in ways.at(interface_id).services
+        if protocol in service.protocols and outside.representative in service.addresses
+    ]
 
 
 def _traffics(ways: Ways, on_way: Iterable[str]) -> Iterator[Traffic]:
@@ -371,93 +357,3 @@ def _peers(
             for route in () if table is None else table.routes:
                 blocks = destinations(ways.network, route)
                 yield [span_of(each) for each in blocks if each.version == family]
-
-
-# -------------------------------------------------------------------------------- in words
-
-
-def parts_text(
-    boxes: Sequence[Box], every: Sequence[Box], family: int, outside: str | None
-) -> tuple[str, ...]:
-    """Write which part of a question some boxes are; empty when they are all of it."""
-    if len(boxes) == len(every):
-        return ()
-    whole = {
-        protocol: Box(
-            protocol=protocol,
-            **{
-                field: merged(
-                    span
-                    for box in every
-                    if box.protocol == protocol
-                    for span in getattr(box, field)
-                )
-                for field in _FIELDS
-            },
-        )
-        for protocol in {box.protocol for box in every}
-    }
-    return tuple(
-        _box_text(box, whole[box.protocol], family, outside, names_protocol=len(whole) > 1)
-        for box in _joined(boxes)
-    )
-
-
-_FIELDS: Final = ("addresses", "points", "clients", "nats")
-
-
-def _joined(boxes: Sequence[Box]) -> list[Box]:
-    """Join boxes that differ in one field only."""
-    joined = list(dict.fromkeys(boxes))
-    for field in ("nats", "clients", "points", "addresses"):
-        groups: dict[tuple[object, ...], list[Box]] = {}
-        for box in joined:
-            rest = tuple(getattr(box, each) for each in _FIELDS if each != field)
-            groups.setdefault((box.protocol, *rest), []).append(box)
-        joined = [
-            Box(
-                protocol=same[0].protocol,
-                **{
-                    each: merged(span for box in same for span in getattr(box, each))
-                    for each in _FIELDS
-                },
-            )
-            for same in groups.values()
-        ]
-    return joined
-
-
-def _box_text(
-    box: Box, whole: Box, family: int, outside: str | None, *, names_protocol: bool
-) -> str:
-    parts = []
-    if names_protocol or box.points != whole.points:
-        parts.append(points_text(box.protocol, box.points, is_whole=box.points == whole.points))
-    if box.addresses != whole.addresses:
-        parts.append(f"{outside} being {address_text(box.addresses, family)}")
-    if box.clients != whole.clients:
-        parts.append(f"client ports {port_text(box.clients)}")
-    if box.nats != whole.nats:
-        parts.append(f"ports of the NAT gateway {port_text(box.nats)}")
-    return ", ".join(parts) or "the rest"
-
-
-def points_text(protocol: int, points: Sequence[Span], *, is_whole: bool) -> str:
-    """Write ports, ICMP types and codes, or protocol numbers."""
-    if protocol == -1:
-        return "other protocols" if is_whole else f"protocol {port_text(points)}"
-    name = protocol_name(protocol)
-    if is_whole:
-        return name
-    if protocol in (TCP, UDP):
-        return f"{name}/{port_text(points)}"
-    return ", ".join(f"{name}/{_icmp_text(span)}" for span in points)
-
-
-def _icmp_text(span: Span) -> str:
-    (kind, code), (last_kind, last_code) = divmod(span[0], 256), divmod(span[1], 256)
-    if span[0] == span[1]:
-        return f"{kind}/{code}"
-    if code == 0 and last_code == 255:
-        return str(kind) if kind == last_kind else f"{kind}-{last_kind}"
-    return f"{kind}/{code}-{last_kind}/{last_code}"

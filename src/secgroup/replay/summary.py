@@ -7,11 +7,18 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from secgroup.conntrack.flow import outside_of
 from secgroup.decision import Reason, Verdict
 from secgroup.model.group import SecurityGroupRule
 from secgroup.model.network import Network
 from secgroup.model.network_acl import NetworkAclEntry
 from secgroup.net.direction import Direction
+from secgroup.net.packet import Packet
+from secgroup.net.ports import ALL_PORTS, PortRange, Traffic
+from secgroup.net.protocol import TCP, UDP
+from secgroup.reference.journey import AtInterface, Leg
+from secgroup.reference.ways import Ways
+from secgroup.reference.wording import Nearest, nearest
 from secgroup.replay.change import Change
 from secgroup.replay.connections import Connection, Outcome, Placed
 from secgroup.replay.firewall import Firewall
@@ -128,6 +135,53 @@ class Difference:
     there: Connection | None
 
 
+class NearestRules:
+    """Finds the rule that misses a rejected packet by the least; answers are kept."""
+
+    def __init__(self) -> None:
+        self._ways: dict[int, Ways] = {}
+        self._found: dict[tuple[object, ...], Nearest | None] = {}
+
+    def of(self, placed: Placed) -> Nearest | None:
+        """Return that rule; None where no rule was asked, or there is none in this direction."""
+        packet, policy, direction = placed.packet, placed.policy, placed.direction
+        if placed.decision.reason is not Reason.NO_MATCHING_RULE:
+            return None
+        if policy is None or direction is None or not isinstance(packet, Packet):
+            return None
+        peer = outside_of(packet, direction)
+        wanted = traffic_of_packet(packet)
+        key = (id(policy), direction, peer, wanted)
+        if key not in self._found:
+            ways = self._ways.setdefault(id(policy.network), Ways(policy.network))
+            step = AtInterface(
+                leg=Leg.THERE,
+                interface_id=policy.interface.interface_id,
+                direction=direction,
+                packet=packet,
+                decision=placed.decision,
+                other_id=None,
+                references_hold=True,
+            )
+            self._found[key] = nearest(ways, step, wanted)
+        return self._found[key]
+
+
+def traffic_of_packet(packet: Packet) -> Traffic:
+    """Return the narrowest traffic that a packet is part of."""
+    ports = None
+    if packet.destination_port is not None:
+        ports = PortRange(first=packet.destination_port, last=packet.destination_port)
+    elif packet.protocol in (TCP, UDP):
+        ports = ALL_PORTS
+    return Traffic(
+        protocol=packet.protocol,
+        ports=ports,
+        icmp_type=packet.icmp_type,
+        icmp_code=packet.icmp_code,
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
     """What a replay found.
@@ -151,6 +205,7 @@ class Summary:
     made: tuple[tuple[int, Change], ...] = ()
     left: tuple[Change, ...] = ()
     differences: tuple[Difference, ...] | None = None
+    nearest: NearestRules = field(default_factory=NearestRules)
 
     @property
     def decisions(self) -> int:

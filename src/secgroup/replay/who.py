@@ -92,10 +92,8 @@ def interface_named(network: Network, name: str) -> NetworkInterface:
         return network.interfaces[name]
     found = [each for each in network.interfaces.values() if name in each.names]
     if not found:
-        instances = {
-            each.instance_id
-            for each in network.instances.values()
-            if name == each.instance_id or name in each.names
+        instances = {name} | {
+            each.instance_id for each in network.instances.values() if name in each.names
         }
         owned = [each for each in network.interfaces.values() if each.instance_id in instances]
         found = [each for each in owned if each.device_index in (0, None)] or owned

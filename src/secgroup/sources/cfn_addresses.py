@@ -7,7 +7,7 @@ is set aside for tests of networks (RFC 2544) and is nobody's.
 """
 
 import hashlib
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Final, TypeVar
@@ -64,23 +64,21 @@ def parse_addresses(given: Mapping[str, str]) -> dict[str, list[Address]]:
     return found
 
 
-def take_given(wanted: Wanted, given: Iterable[Address]) -> None:
-    """Put what a person said into the places that the template leaves open.
+def take_given(wanted: Wanted, given: Sequence[Address]) -> None:
+    """Put what a person said into the places that the template leaves open; more are added.
 
     Raises
     ------
     InputError
-        The template says another address, or the subnet does not have it.
+        The template says other addresses, or the subnet does not have one.
 
     """
     for address in given:
-        source = f"--address {wanted.key}={address}"
         if not _is_in(wanted.subnet, address):
+            source = f"--address {wanted.key}={address}"
             raise InputError(f"is not in {wanted.subnet.subnet_id}", source=source)
-        if isinstance(address, IPv4Address):
-            _fill(wanted.ipv4, address, source)
-        else:
-            _fill(wanted.ipv6, address, source)
+    _fill(wanted.ipv4, [each for each in given if isinstance(each, IPv4Address)], wanted.key)
+    _fill(wanted.ipv6, [each for each in given if isinstance(each, IPv6Address)], wanted.key)
 
 
 def _is_in(subnet: Subnet, address: Address) -> bool:
@@ -89,15 +87,15 @@ def _is_in(subnet: Subnet, address: Address) -> bool:
     return not same or any(address in block for block in same)
 
 
-def _fill(places: list[A | None], address: A, source: str) -> None:
-    if address in places:
-        return
-    if places and None not in places:
-        raise InputError(f"the template says {places[0]}", source=source)
-    if places:
-        places[places.index(None)] = address
-    else:
-        places.append(address)
+def _fill(places: list[A | None], given: list[A], key: str) -> None:
+    new = [address for address in given if address not in places]
+    if new == given and places and new and None not in places:
+        raise InputError(f"the template says {places[0]}", source=f"--address {key}={new[0]}")
+    for address in new:
+        if None in places:
+            places[places.index(None)] = address
+        else:
+            places.append(address)
 
 
 def derive(every: Iterable[Wanted], taken: dict[str, set[Address]], *, source: str) -> None:

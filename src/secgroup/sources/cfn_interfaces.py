@@ -264,6 +264,13 @@ class Interfaces:
                     "there is no interface, instance, NAT gateway, endpoint or EIP of that name",
                     source=f"--address {name}",
                 )
-            for address in addresses:
-                fitting = [each for each in candidates if address in each.wanted.subnet]
-                take_given((fitting or candidates)[0].wanted, [address])
+            for candidate in candidates:
+                mine = [each for each in addresses if each in candidate.wanted.subnet]
+                if candidate is candidates[0]:
+                    # What fits no subnet is refused there, or believed where no block is known.
+                    mine += [each for each in addresses if not _fits(each, candidates)]
+                take_given(candidate.wanted, mine)
+
+
+def _fits(address: Address, candidates: list[Planned]) -> bool:
+    return any(address in each.wanted.subnet for each in candidates)

@@ -91,11 +91,11 @@ class Stack:
             source=source,
         )
         self.is_generated = _warn_of_transforms(document, draft, source)
+        self._check_mentions(document)
         self.resources = {each.logical_id: each for each in self._active()}
         self._by_kind: dict[str, list[Resource]] = {}
         for resource in self.resources.values():
             self._by_kind.setdefault(resource.kind, []).append(resource)
-        self._check_mentions(document)
         self._check_cycles()
 
     def of(self, kind: str) -> list[Resource]:
@@ -148,23 +148,31 @@ class Stack:
         }
 
     def _is_nothing(self, value: Value, path: str) -> bool:
-        if not isinstance(value, dict) or len(value) != 1 or not value.keys() & {"Fn::If", "Ref"}:
-            return value is None
-        try:
-            return self.scope.evaluate(value, path) is None
-        except InputError:
-            return False
+        """Tell whether AWS::NoValue stands there, behind any number of conditions."""
+        while isinstance(value, dict) and len(value) == 1 and "Fn::If" in value:
+            choice = value["Fn::If"]
+            if not isinstance(choice, list) or len(choice) != 3:
+                return False
+            value = choice[1 if self._chooses(choice[0], path) else 2]
+        return value is None or value == {"Ref": "AWS::NoValue"}
+
+    def _chooses(self, condition: Value, path: str) -> bool:
+        if isinstance(condition, str):
+            return self.scope.condition(condition, path)
+        return self.scope.holds(condition, path)
 
     # Names
 
     def _check_mentions(self, document: Mapping[str, Value]) -> None:
         """Refuse a Ref or GetAtt that names nothing, wherever it stands."""
+        scope = self.scope
+        for named, _, path in mentions(document.get("Conditions"), "Conditions"):
+            if named not in scope.declared and named not in scope.pseudo:
+                raise self.error(f"there is no parameter {named}, as a condition needs", path)
         if self.is_generated:
             return
-        scope = self.scope
-        for name in ("Resources", "Outputs", "Conditions"):
-            part = document.get(name)
-            for named, attribute, path in mentions(part, name):
+        for name in ("Resources", "Outputs"):
+            for named, attribute, path in mentions(document.get(name), name):
                 if named in scope.resources:
                     kind = self._kind_of(named)
                     if attribute and kind in ATTRIBUTES:
@@ -188,9 +196,7 @@ class Stack:
 
         def choose(condition: Value, path: str) -> bool | None:
             try:
-                if isinstance(condition, str):
-                    return self.scope.condition(condition, path)
-                return self.scope.holds(condition, path)
+                return self._chooses(condition, path)
             except InputError:
                 return None
 

@@ -149,22 +149,6 @@ class Draft:
         """Let `noun` stand in for something outside of the files, until a source adds it."""
         self._mentioned[type(noun)].setdefault(_KINDS[type(noun)][1](noun), noun)
 
-    def take(self, network: Network, *, source: str) -> None:
-        """Take over the nouns and warnings of a network that a source has made.
-
-        Raises
-        ------
-        InputError
-            An id is taken by a noun with different contents.
-
-        """
-        for field, _, _ in _KINDS.values():
-            for key, noun in getattr(network, field).items():
-                self.add(noun, source=source, path=key)
-        self.warnings.update(dict.fromkeys(network.warnings))
-        self.region = self.region or network.region
-        self.account_id = self.account_id or network.account_id
-
     def error(self, noun: Noun, problem: str) -> InputError:
         """Return an error about a noun, with the place where it was read."""
         kind = type(noun)

@@ -145,6 +145,9 @@ class _YamlReader:
     """One document, built from its events."""
 
     def __init__(self, events: "Iterator[Event]", source: str | None) -> None:
+        import yaml.events
+
+        self._kinds = yaml.events
         self._events = events
         self._source = source
         self._anchors: dict[str, tuple[Value, int]] = {}
@@ -152,12 +155,11 @@ class _YamlReader:
         self._depth = 0
 
     def document(self) -> Value:
-        from yaml import events
-
+        kinds = self._kinds
         value: Value = None
         documents = 0
         for event in self._events:
-            if isinstance(event, events.DocumentStartEvent):
+            if isinstance(event, kinds.DocumentStartEvent):
                 documents += 1
                 if documents > 1:
                     raise self._error("a second document begins; expected one template", event)
@@ -172,9 +174,8 @@ class _YamlReader:
         return InputError(problem, source=self._source, path=path)
 
     def _value(self, event: "Event") -> Value:
-        from yaml import events
-
-        if isinstance(event, events.AliasEvent):
+        kinds = self._kinds
+        if isinstance(event, kinds.AliasEvent):
             return self._alias(event)
         self._count += 1
         self._check_count(event)
@@ -183,14 +184,14 @@ class _YamlReader:
         before = self._count
         self._depth += 1
         value: Value
-        if isinstance(event, events.ScalarEvent):
+        if isinstance(event, kinds.ScalarEvent):
             value = self._scalar(event)
-        elif isinstance(event, events.SequenceStartEvent):
+        elif isinstance(event, kinds.SequenceStartEvent):
             value = self._sequence()
         else:
             value = self._mapping()
         self._depth -= 1
-        if not isinstance(event, (events.ScalarEvent, events.CollectionStartEvent)):
+        if not isinstance(event, (kinds.ScalarEvent, kinds.CollectionStartEvent)):
             raise self._error("expected a value", event)
         if event.tag is not None and event.tag not in _PLAIN_TAGS:
             value = self._tagged(value, event.tag, event)
@@ -221,20 +222,16 @@ class _YamlReader:
         return text
 
     def _sequence(self) -> list[Value]:
-        from yaml.events import SequenceEndEvent
-
         found: list[Value] = []
-        while not isinstance(event := next(self._events), SequenceEndEvent):
+        while not isinstance(event := next(self._events), self._kinds.SequenceEndEvent):
             found.append(self._value(event))
         return found
 
     def _mapping(self) -> dict[str, Value]:
-        from yaml.events import MappingEndEvent, ScalarEvent
-
         found: dict[str, Value] = {}
         merged: list[Mapping[str, Value]] = []
-        while not isinstance(event := next(self._events), MappingEndEvent):
-            if not isinstance(event, ScalarEvent):
+        while not isinstance(event := next(self._events), self._kinds.MappingEndEvent):
+            if not isinstance(event, self._kinds.ScalarEvent):
                 raise self._error("a key that is not a word; expected `Name: value`", event)
             key: str = event.value
             value = self._value(next(self._events))

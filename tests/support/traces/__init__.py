@@ -1,0 +1,21 @@
+"""Generated networks and traces, biased to the edges of rules: what every plane is judged by.
+
+`make_trace(seed, packets)` is a pure function of its arguments. `python -m tests.support.traces
+--seed N --packets N` prints what the traces from seed N on cover.
+"""
+
+from tests.support.traces.coverage import Coverage, coverage_of
+from tests.support.traces.networks import make_network
+from tests.support.traces.trace import Arrival, Edit, Event, Trace, make_trace, played
+
+__all__ = [
+    "Arrival",
+    "Coverage",
+    "Edit",
+    "Event",
+    "Trace",
+    "coverage_of",
+    "make_network",
+    "make_trace",
+    "played",
+]
