@@ -1,7 +1,7 @@
 """`kernel`: how every kernel is compiled. The modules beside it hold kernels and nothing else."""
 
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numba
 
@@ -16,3 +16,37 @@ def kernel(function: _F) -> _F:
     makes the compiler refuse any allocation in a kernel.
     """
     return cast("_F", numba.njit(nogil=True, error_model="numpy", _nrt=False)(function))
+
+
+if TYPE_CHECKING or numba.config.DISABLE_JIT:
+
+    def prefetch(array: Any, index: int) -> None:
+        """Do nothing: interpreted code has no cache lines to ask for."""
+
+else:
+    from llvmlite import ir
+    from numba.core import cgutils
+    from numba.extending import intrinsic
+
+    @intrinsic
+    def prefetch(typing, array, index):  # type: ignore[no-untyped-def] # noqa: ARG001
+        """Ask for the cache line of `array[index]`, an array of one dimension, for reading."""
+
+        def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+            array_type = signature.args[0]
+            view = context.make_array(array_type)(context, builder, arguments[0])
+            place = builder.gep(view.data, [arguments[1]])
+            byte = ir.IntType(8).as_pointer()
+            number = ir.IntType(32)
+            function = cgutils.get_or_insert_function(
+                builder.module,
+                ir.FunctionType(ir.VoidType(), [byte, number, number, number]),
+                "llvm.prefetch.p0",
+            )
+            builder.call(
+                function,
+                [builder.bitcast(place, byte), number(0), number(3), number(1)],
+            )
+            return context.get_dummy_value()
+
+        return numba.types.void(array, numba.types.intp), generate

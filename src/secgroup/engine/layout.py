@@ -1,0 +1,245 @@
+"""Every layout that compiled code and Python share: packets, decisions and records as arrays.
+
+Owns names, dtypes, bits and numbers. Knows neither how they are filled nor what for. Little
+endian, host order; a batch of n packets is one array of n for each column.
+"""
+
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from secgroup.net.protocol import ICMP_ANSWERS, ICMP_ERRORS, ICMP_QUERIES
+
+I4 = NDArray[np.int32]
+I8 = NDArray[np.int64]
+U1 = NDArray[np.uint8]
+U2 = NDArray[np.uint16]
+U4 = NDArray[np.uint32]
+U8 = NDArray[np.uint64]
+
+#: Bits of `Packets.shape`: what the packet has.
+MALFORMED: Final = 1
+LATER_FRAGMENT: Final = 2
+FIRST_FRAGMENT: Final = 4
+HAS_PORTS: Final = 8
+HAS_TCP: Final = 16
+HAS_ICMP: Final = 32
+HAS_QUOTE: Final = 64
+
+
+class Packets(NamedTuple):
+    """Packets as columns, each at one interface; quoted packets are a second one of these.
+
+    Every column has n elements, in C order. What a packet does not have is 0.
+
+    Attributes
+    ----------
+    time_ms : int64
+        When it is there.
+    interface : int32
+        Row of the engine's interfaces; -1 is none of them, and the packet is not decided.
+    direction : uint8
+        `Direction` at that interface.
+    family : uint8
+        4 or 6; 0 where damage hides it.
+    shape : uint8
+        The bits above.
+    source_hi, source_lo, destination_hi, destination_lo : uint64
+        The halves of a 128-bit number; IPv4 as ::ffff:a.b.c.d.
+    payload, length : uint32
+        Bytes after the TCP header, and of the IP packet.
+    fragment_id : uint32
+        Identification; `fragment_protocol` is the protocol that the fragment header names.
+    quote : int64
+        Row of the quoted packet among the quotes; -1 is none.
+
+    """
+
+    time_ms: I8
+    interface: I4
+    direction: U1
+    family: U1
+    protocol: U1
+    hop_limit: U1
+    tcp_flags: U1
+    shape: U1
+    source_hi: U8
+    source_lo: U8
+    destination_hi: U8
+    destination_lo: U8
+    source_port: U2
+    destination_port: U2
+    icmp_type: U1
+    icmp_code: U1
+    identifier: U2
+    sequence: U4
+    acknowledgement: U4
+    payload: U4
+    length: U4
+    fragment_id: U4
+    fragment_protocol: U1
+    quote: I8
+
+
+PACKET: Final[dict[str, Any]] = {
+    "time_ms": np.int64,
+    "interface": np.int32,
+    "direction": np.uint8,
+    "family": np.uint8,
+    "protocol": np.uint8,
+    "hop_limit": np.uint8,
+    "tcp_flags": np.uint8,
+    "shape": np.uint8,
+    "source_hi": np.uint64,
+    "source_lo": np.uint64,
+    "destination_hi": np.uint64,
+    "destination_lo": np.uint64,
+    "source_port": np.uint16,
+    "destination_port": np.uint16,
+    "icmp_type": np.uint8,
+    "icmp_code": np.uint8,
+    "identifier": np.uint16,
+    "sequence": np.uint32,
+    "acknowledgement": np.uint32,
+    "payload": np.uint32,
+    "length": np.uint32,
+    "fragment_id": np.uint32,
+    "fragment_protocol": np.uint8,
+    "quote": np.int64,
+}
+
+
+class DecisionColumns(NamedTuple):
+    """The answers for a batch of packets, as columns.
+
+    Attributes
+    ----------
+    accepted : uint8
+        1 is ACCEPT.
+    reason : uint8
+        `Reason`; 0 where the packet was at no interface.
+    address_class, port_class : int32
+        Of the interface's rule table, in the packet's direction and family; -1 where no rule
+        was asked. They stand for the list of rules that matched.
+    acl_rule_number : int32
+        The entry of the network ACL that decided; -1 where none was asked.
+    entry : int64
+        Number of the record that the packet stepped or made; -1 is none.
+    state_before, state_after : uint8
+        `State` of that flow; 0 is none.
+    logged : uint8
+        1 where flow logs record the packet.
+    first : int64
+        Of a later fragment: the row of its first one in this batch, or -2 - r for row r of the
+        engine's remembered firsts; -1 for all other packets.
+
+    """
+
+    accepted: U1
+    reason: U1
+    address_class: I4
+    port_class: I4
+    acl_rule_number: I4
+    entry: I8
+    state_before: U1
+    state_after: U1
+    logged: U1
+    first: I8
+
+
+DECISION: Final[dict[str, Any]] = {
+    "accepted": np.uint8,
+    "reason": np.uint8,
+    "address_class": np.int32,
+    "port_class": np.int32,
+    "acl_rule_number": np.int32,
+    "entry": np.int64,
+    "state_before": np.uint8,
+    "state_after": np.uint8,
+    "logged": np.uint8,
+    "first": np.int64,
+}
+
+
+def empty_packets(count: int) -> Packets:
+    """Return `count` packets of zeros, at no interface and without quotes."""
+    columns = Packets(**{name: np.zeros(count, dtype=dtype) for name, dtype in PACKET.items()})
+    columns.interface.fill(-1)
+    columns.quote.fill(-1)
+    return columns
+
+
+def empty_decisions(count: int) -> DecisionColumns:
+    """Return room for the decisions of `count` packets; what is in it is not said."""
+    return DecisionColumns(
+        **{name: np.empty(count, dtype=dtype) for name, dtype in DECISION.items()}
+    )
+
+
+#: One tracked flow: 40 bytes that name it and 24 that remember it. IPv4 addresses are
+#: ::ffff:a.b.c.d. ICMP has its identifier in `inside_port` and the complement of it in
+#: `outside_port`, so that no flow of another protocol, where both are 0, has the same name; in
+#: the place of its protocol stands `ICMP_KINDS`, and its code in `next`.
+RECORD: Final = np.dtype(
+    [
+        ("inside_lo", "<u8"),
+        ("inside_hi", "<u8"),
+        ("outside_lo", "<u8"),
+        ("outside_hi", "<u8"),
+        ("inside_port", "<u2"),
+        ("outside_port", "<u2"),
+        ("owner_protocol", "<u4"),  # owner: low 24 bits
+        ("last_ms", "<u4"),  # modulo 2**32
+        ("created_s", "<u4"),
+        ("next", "<u4", (2,)),  # by Side
+        ("admission", "<u4"),  # which rules admitted the opener, by the engine's list
+        ("timeouts", "<u2"),  # number of a set of timeouts
+        ("state", "<u1"),
+        ("flags", "<u1"),
+    ]
+)
+RECORD_WORDS: Final = RECORD.itemsize // 8
+
+#: Bits of a record's `flags`.
+OPENED_EGRESS: Final = 1
+NEXT_ORIGINAL_KNOWN: Final = 2
+NEXT_REPLY_KNOWN: Final = 4
+WEIGHT_TWO: Final = 8
+
+#: Where the kinds of ICMP queries begin in the place of the protocol.
+ICMP_KIND: Final = 0xE0
+NOT_TRACKED: Final = 255
+_QUERIES: Final = sorted(ICMP_QUERIES)
+
+
+def _icmp_kinds() -> U1:
+    kinds = np.full((2, 256), NOT_TRACKED, dtype=np.uint8)
+    for number, (family, asked) in enumerate(_QUERIES):
+        kinds[int(family == 6), asked] = number << 1
+        kinds[int(family == 6), ICMP_QUERIES[family, asked]] = number << 1 | 1
+    return kinds
+
+
+def _icmp_errors() -> U1:
+    errors = np.zeros((2, 256), dtype=np.uint8)
+    for family, kind in ICMP_ERRORS:
+        errors[int(family == 6), kind] = 1
+    return errors
+
+
+#: (IPv6, ICMP type) -> number of the query << 1 | it is the answer; NOT_TRACKED for the others.
+ICMP_KINDS: Final = _icmp_kinds()
+#: (IPv6, ICMP type) -> 1 where the message reports about the packet that it quotes.
+ICMP_ERROR_TYPES: Final = _icmp_errors()
+for _table in (ICMP_KINDS, ICMP_ERROR_TYPES):
+    _table.flags.writeable = False
+
+
+def query_of(place: int) -> tuple[int, int]:
+    """Return (ICMP type of the query, opener's direction) of a number in the protocol's place."""
+    return _QUERIES[(place - ICMP_KIND) >> 1][1], place & 1
+
+
+assert RECORD.itemsize == 64
+assert len(_QUERIES) == len(ICMP_ANSWERS)
