@@ -4,6 +4,7 @@ Owns the format, both ways. Read first: draft-ietf-opsawg-pcap.
 """
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from struct import Struct
 from typing import BinaryIO, Final
 
@@ -36,6 +37,15 @@ _MAJOR_VERSION: Final = 2
 _LINK_TYPE_MASK: Final = 0xFFFF
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PcapHeader:
+    """What the header of a file says: its interface, byte order and unit of fractions."""
+
+    interface: CaptureInterface
+    order: str
+    unit_ns: int
+
+
 def read_pcap(stream: ByteStream) -> Iterator[CaptureInterface | Record]:
     """Read a capture that begins with one of MAGICS: its interface, then its frames.
 
@@ -43,6 +53,22 @@ def read_pcap(stream: ByteStream) -> Iterator[CaptureInterface | Record]:
     ------
     CaptureError
         The file is cut or damaged; everything before that has been yielded.
+    InputError
+        A version of the format that is not 2.
+
+    """
+    header = read_pcap_header(stream)
+    yield header.interface
+    yield from read_pcap_frames(stream, header)
+
+
+def read_pcap_header(stream: ByteStream) -> PcapHeader:
+    """Read the header of a file that begins with one of MAGICS.
+
+    Raises
+    ------
+    CaptureError
+        The header is cut.
     InputError
         A version of the format that is not 2.
 
@@ -59,19 +85,30 @@ def read_pcap(stream: ByteStream) -> Iterator[CaptureInterface | Record]:
     interface = CaptureInterface(
         index=0, link_type=network & _LINK_TYPE_MASK, snap_length=snap_length
     )
-    yield interface
-    record_header = Struct(order + "IIII")
+    return PcapHeader(interface=interface, order=order, unit_ns=unit_ns)
+
+
+def read_pcap_frames(stream: ByteStream, header: PcapHeader) -> Iterator[Record]:
+    """Read frames from where `stream` stands, at a record.
+
+    Raises
+    ------
+    CaptureError
+        The file is cut or damaged; everything before that has been yielded.
+
+    """
+    record_header = Struct(header.order + "IIII")
     while True:
         offset = stream.offset
-        header = stream.take(_RECORD_HEADER_SIZE)
-        if not header:
+        fixed = stream.take(_RECORD_HEADER_SIZE)
+        if not fixed:
             stream.check_end()
             return
-        if len(header) < _RECORD_HEADER_SIZE:
+        if len(fixed) < _RECORD_HEADER_SIZE:
             raise CaptureError(
                 stream.damage or "a record header is cut", source=stream.source, offset=offset
             )
-        seconds, fraction, captured, original = record_header.unpack(header)
+        seconds, fraction, captured, original = record_header.unpack(fixed)
         check_captured(captured, stream, offset=offset)
         frame = stream.take(captured)
         if len(frame) < captured:
@@ -81,8 +118,8 @@ def read_pcap(stream: ByteStream) -> Iterator[CaptureInterface | Record]:
                 offset=offset,
             )
         yield Record(
-            interface=interface,
-            time_ns=seconds * NANOSECONDS + fraction * unit_ns,
+            interface=header.interface,
+            time_ns=seconds * NANOSECONDS + fraction * header.unit_ns,
             original_length=original,
             captured=frame,
         )

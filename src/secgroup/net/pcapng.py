@@ -20,10 +20,10 @@ from secgroup.net.record import (
 from secgroup.net.stream import ByteStream
 
 SECTION_HEADER: Final = 0x0A0D0D0A
-_INTERFACE_DESCRIPTION: Final = 1
-_OBSOLETE_PACKET: Final = 2
-_SIMPLE_PACKET: Final = 3
-_ENHANCED_PACKET: Final = 6
+INTERFACE_DESCRIPTION: Final = 1
+OBSOLETE_PACKET: Final = 2
+SIMPLE_PACKET: Final = 3
+ENHANCED_PACKET: Final = 6
 
 _BYTE_ORDER_MAGIC: Final = 0x1A2B3C4D
 _ORDERS: Final = {
@@ -31,13 +31,13 @@ _ORDERS: Final = {
     _BYTE_ORDER_MAGIC.to_bytes(4, "little"): "<",
 }
 _SECTION_SIZE: Final = 28
-_MAX_BLOCK: Final = 64 * 1024 * 1024
+MAX_BLOCK: Final = 64 * 1024 * 1024
 
 #: What 64 bits with a sign can hold.
-_MAX_TIME_NS: Final = 2**63 - 1
+MAX_TIME_NS: Final = 2**63 - 1
 
 _COMMENT: Final = 1
-_PACKET_FLAGS: Final = 2
+PACKET_FLAGS: Final = 2
 _INTERFACE_NAME: Final = 2
 _TIME_RESOLUTION: Final = 9
 _TIME_OFFSET: Final = 14
@@ -48,7 +48,7 @@ _DIRECTIONS: Final = {1: Direction.INGRESS, 2: Direction.EGRESS}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Clock:
+class Clock:
     """How an interface's time stamps count: `units` a second, from `offset_s` on."""
 
     units: int = 1_000_000
@@ -59,11 +59,12 @@ class _Clock:
         return self.offset_s * NANOSECONDS + stamp * NANOSECONDS // self.units
 
 
-class _Section:
+class Section:
     """The part of a file that has one byte order and one list of interfaces."""
 
     def __init__(self, order: str) -> None:
-        self.interfaces: list[tuple[CaptureInterface, _Clock]] = []
+        self.order = order
+        self.interfaces: list[tuple[CaptureInterface, Clock]] = []
         self.block_header = Struct(order + "II")
         self.length = Struct(order + "I")
         self.version = Struct(order + "H")
@@ -83,25 +84,39 @@ class _Block:
     offset: int
 
 
-class _Reader:
-    """Reads block after block; remembers the section and the time of the last packet."""
+class PcapngReader:
+    """Reads block after block; remembers the section and the time of the last packet.
+
+    Between two blocks the stream may be moved to a later one, when whoever does so has read
+    the packets in between and sets `time_ns` to the time of the last one.
+    """
 
     def __init__(self, stream: ByteStream) -> None:
         self._stream = stream
-        self._section = _Section("<")
+        self.section = Section("<")
         self._interfaces = 0
-        self._time_ns = 0
+        self.time_ns = 0
 
-    def read(self) -> Iterator[CaptureInterface | Record]:
+    def blocks(self) -> Iterator[CaptureInterface | Record | None]:
+        """Yield what each block holds, None for one that is stepped over.
+
+        Raises
+        ------
+        CaptureError, InputError
+            As `read_pcapng`.
+
+        """
         while (block := self._next_block()) is not None:
-            if block.type == _ENHANCED_PACKET:
+            if block.type == ENHANCED_PACKET:
                 yield self._enhanced(block)
-            elif block.type == _INTERFACE_DESCRIPTION:
+            elif block.type == INTERFACE_DESCRIPTION:
                 yield self._interface(block)
-            elif block.type == _SIMPLE_PACKET:
+            elif block.type == SIMPLE_PACKET:
                 yield self._simple(block)
-            elif block.type == _OBSOLETE_PACKET:
+            elif block.type == OBSOLETE_PACKET:
                 yield self._obsolete(block)
+            else:
+                yield None
 
     def _damaged(self, problem: str, offset: int) -> NoReturn:
         raise CaptureError(problem, source=self._stream.source, offset=offset)
@@ -120,8 +135,8 @@ class _Reader:
             self._cut(offset)
         if start.startswith(SECTION_HEADER.to_bytes(4)):
             self._begin_section(start[8:], offset)
-        block_type, length = self._section.block_header.unpack_from(start)
-        if length < 12 or length % 4 or length > _MAX_BLOCK:
+        block_type, length = self.section.block_header.unpack_from(start)
+        if length < 12 or length % 4 or length > MAX_BLOCK:
             self._damaged(f"a pcapng block that claims {length} bytes", offset)
         if block_type == SECTION_HEADER and length < _SECTION_SIZE:
             self._damaged(f"a pcapng section header of {length} bytes", offset)
@@ -129,10 +144,10 @@ class _Reader:
         body = b""
         if block_type in (
             SECTION_HEADER,
-            _INTERFACE_DESCRIPTION,
-            _OBSOLETE_PACKET,
-            _SIMPLE_PACKET,
-            _ENHANCED_PACKET,
+            INTERFACE_DESCRIPTION,
+            OBSOLETE_PACKET,
+            SIMPLE_PACKET,
+            ENHANCED_PACKET,
         ):
             body = self._stream.take(length - 12)
             present = len(body)
@@ -141,7 +156,7 @@ class _Reader:
         trailer = self._stream.take(4) if present == length - 12 else b""
         if len(trailer) < 4:
             self._cut(offset)
-        if self._section.length.unpack(trailer)[0] != length:
+        if self.section.length.unpack(trailer)[0] != length:
             self._damaged("the two lengths of a pcapng block differ", offset)
         if block_type == SECTION_HEADER:
             self._check_version(body, offset)
@@ -151,10 +166,10 @@ class _Reader:
         order = _ORDERS.get(magic)
         if order is None:
             self._damaged(f"a pcapng byte-order magic of {magic.hex()}", offset)
-        self._section = _Section(order)
+        self.section = Section(order)
 
     def _check_version(self, body: bytes, offset: int) -> None:
-        (major,) = self._section.version.unpack_from(body, 4)
+        (major,) = self.section.version.unpack_from(body, 4)
         if major == 1:
             return
         if offset == 0:
@@ -167,7 +182,7 @@ class _Reader:
         while at < len(body):
             if len(body) < at + 4:
                 self._damaged("a pcapng option is cut", block.offset)
-            code, length = self._section.option.unpack_from(body, at)
+            code, length = self.section.option.unpack_from(body, at)
             if code == 0:
                 return
             at += 4
@@ -179,7 +194,7 @@ class _Reader:
     def _interface(self, block: _Block) -> CaptureInterface:
         if len(block.body) < 8:
             self._damaged("a pcapng interface description is cut", block.offset)
-        link_type, snap_length = self._section.interface_description.unpack_from(block.body)
+        link_type, snap_length = self.section.interface_description.unpack_from(block.body)
         name, units, offset_s = None, 1_000_000, 0
         for code, value in self._options(block, 8):
             if code == _INTERFACE_NAME:
@@ -188,29 +203,29 @@ class _Reader:
                 exponent = value[0] & 0x7F
                 units = 2**exponent if value[0] & 0x80 else 10**exponent
             elif code == _TIME_OFFSET and len(value) == 8:
-                (offset_s,) = self._section.time_offset.unpack(value)
+                (offset_s,) = self.section.time_offset.unpack(value)
         interface = CaptureInterface(
             index=self._interfaces, link_type=link_type, snap_length=snap_length, name=name
         )
         self._interfaces += 1
-        self._section.interfaces.append((interface, _Clock(units=units, offset_s=offset_s)))
+        self.section.interfaces.append((interface, Clock(units=units, offset_s=offset_s)))
         return interface
 
-    def _interface_of(self, number: int, offset: int) -> tuple[CaptureInterface, _Clock]:
-        if number >= len(self._section.interfaces):
+    def _interface_of(self, number: int, offset: int) -> tuple[CaptureInterface, Clock]:
+        if number >= len(self.section.interfaces):
             self._damaged(f"a packet of interface {number}, which is not described", offset)
-        return self._section.interfaces[number]
+        return self.section.interfaces[number]
 
     def _enhanced(self, block: _Block) -> Record:
         if len(block.body) < 20:
             self._damaged("a pcapng packet block is cut", block.offset)
-        number, high, low, captured, original = self._section.enhanced.unpack_from(block.body)
+        number, high, low, captured, original = self.section.enhanced.unpack_from(block.body)
         return self._packet(block, number, high << 32 | low, captured, original)
 
     def _obsolete(self, block: _Block) -> Record:
         if len(block.body) < 20:
             self._damaged("a pcapng packet block is cut", block.offset)
-        number, high, low, captured, original = self._section.obsolete.unpack_from(block.body)
+        number, high, low, captured, original = self.section.obsolete.unpack_from(block.body)
         return self._packet(block, number, high << 32 | low, captured, original)
 
     def _packet(
@@ -225,14 +240,14 @@ class _Reader:
         after = 20 + (captured + 3 & ~3)
         if after < len(block.body):
             for code, value in self._options(block, after):
-                if code == _PACKET_FLAGS and len(value) == 4:
-                    direction = _DIRECTIONS.get(self._section.length.unpack(value)[0] & 3)
+                if code == PACKET_FLAGS and len(value) == 4:
+                    direction = _DIRECTIONS.get(self.section.length.unpack(value)[0] & 3)
                 elif code == _COMMENT:
                     comments = (*comments, value.decode("utf-8", "replace"))
         time_ns = clock.time_ns(stamp)
-        if not 0 <= time_ns <= _MAX_TIME_NS:
+        if not 0 <= time_ns <= MAX_TIME_NS:
             self._damaged("a time stamp outside of the years 1970 to 2262", block.offset)
-        self._time_ns = time_ns
+        self.time_ns = time_ns
         return Record(
             interface=interface,
             time_ns=time_ns,
@@ -247,7 +262,7 @@ class _Reader:
         if len(block.body) < 4:
             self._damaged("a pcapng packet block is cut", block.offset)
         interface, _ = self._interface_of(0, block.offset)
-        (original,) = self._section.length.unpack_from(block.body)
+        (original,) = self.section.length.unpack_from(block.body)
         captured = original
         if interface.snap_length > 0:
             captured = min(original, interface.snap_length)
@@ -256,7 +271,7 @@ class _Reader:
             self._damaged(f"a frame of {captured} bytes overruns its block", block.offset)
         return Record(
             interface=interface,
-            time_ns=self._time_ns,
+            time_ns=self.time_ns,
             original_length=original,
             captured=block.body[4 : 4 + captured],
         )
@@ -276,7 +291,7 @@ def read_pcapng(stream: ByteStream) -> Iterator[CaptureInterface | Record]:
         A version of the format that is not 1.
 
     """
-    return _Reader(stream).read()
+    return (item for item in PcapngReader(stream).blocks() if item is not None)
 
 
 class PcapngWriter:
@@ -300,13 +315,13 @@ class PcapngWriter:
             options.append((_INTERFACE_NAME, interface.name.encode()))
         options.append((_TIME_RESOLUTION, b"\x09"))
         body = pack("<HHI", interface.link_type, 0, interface.snap_length)
-        self._block(_INTERFACE_DESCRIPTION, body + _emit_options(options))
+        self._block(INTERFACE_DESCRIPTION, body + _emit_options(options))
 
     def write_record(self, record: Record) -> None:
         """Write a frame with its comments and direction."""
         options = [(_COMMENT, comment.encode()) for comment in record.comments]
         if record.direction is not None:
-            options.append((_PACKET_FLAGS, pack("<I", 2 if record.direction else 1)))
+            options.append((PACKET_FLAGS, pack("<I", 2 if record.direction else 1)))
         body = pack(
             "<IIIII",
             record.interface.index,
@@ -316,7 +331,7 @@ class PcapngWriter:
             record.original_length,
         )
         body += record.captured + bytes(-len(record.captured) % 4)
-        self._block(_ENHANCED_PACKET, body + _emit_options(options))
+        self._block(ENHANCED_PACKET, body + _emit_options(options))
 
     def _block(self, block_type: int, body: bytes) -> None:
         length = len(body) + 12

@@ -5,7 +5,7 @@ Memory is bounded: two chunks, and what the caller takes at once.
 """
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import BinaryIO, Final
 
 from secgroup.errors import CaptureError
@@ -21,11 +21,28 @@ class ByteStream:
 
     `offset` is the number of bytes taken, after decompression. Damage to the file itself shows
     only when everything before it has been taken.
+
+    Parameters
+    ----------
+    stream : BinaryIO
+        Read, never closed.
+    source : str
+        What errors call it.
+    beside : callable, optional
+        What hands on the chunks of a gzip stream, so that they can be made elsewhere.
+
     """
 
-    def __init__(self, stream: BinaryIO, source: str) -> None:
+    def __init__(
+        self,
+        stream: BinaryIO,
+        source: str,
+        *,
+        beside: Callable[[Iterator[bytes]], Iterator[bytes]] = iter,
+    ) -> None:
         self.source = source
         self.offset = 0
+        self._beside = beside
         self._buffer = b""
         self._position = 0
         self._damage: str | None = None
@@ -47,6 +64,17 @@ class ByteStream:
         if self._position + count > len(self._buffer):
             self._fill(count)
         return self._buffer[self._position : self._position + count]
+
+    def take_some(self) -> bytes:
+        """Return the bytes that are there, else those that come next; none where all ends."""
+        if self._position == len(self._buffer):
+            self._buffer, self._position = next(self._chunks, b""), 0
+        return self.take(len(self._buffer) - self._position)
+
+    def put_back(self, taken: bytes) -> None:
+        """Take back the last bytes that were taken: the next to be taken are these."""
+        self._buffer, self._position = taken + self._buffer[self._position :], 0
+        self.offset -= len(taken)
 
     def skip(self, count: int) -> int:
         """Take `count` bytes without keeping them; return how many there were."""
@@ -95,7 +123,7 @@ class ByteStream:
             if len(first) >= len(_GZIP):
                 break
         if first.startswith(_GZIP):
-            yield from self._decompress(first, chunks)
+            yield from self._beside(self._decompress(first, chunks))
         elif first:
             yield first
             yield from chunks
