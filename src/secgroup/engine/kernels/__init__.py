@@ -15,7 +15,8 @@ def kernel(function: _F) -> _F:
     theirs, and counting each array of a `Tables` costs hundreds of nanoseconds a packet. It also
     makes the compiler refuse any allocation in a kernel.
     """
-    return cast("_F", numba.njit(nogil=True, error_model="numpy", _nrt=False)(function))
+    options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "_nrt": False}
+    return cast("_F", numba.njit(**options)(function))
 
 
 if TYPE_CHECKING or numba.config.DISABLE_JIT:
