@@ -26,6 +26,10 @@ HAS_PORTS: Final = 8
 HAS_TCP: Final = 16
 HAS_ICMP: Final = 32
 HAS_QUOTE: Final = 64
+#: What can still be read of a packet that is MALFORMED; it has none of the other bits.
+KNOWN_SOURCE: Final = 8
+KNOWN_DESTINATION: Final = 16
+KNOWN_PROTOCOL: Final = 32
 
 
 class Packets(NamedTuple):
@@ -243,3 +247,64 @@ def query_of(place: int) -> tuple[int, int]:
 
 assert RECORD.itemsize == 64
 assert len(_QUERIES) == len(ICMP_ANSWERS)
+
+
+class Flows(NamedTuple):
+    """The table of flows as kernels see it; `engine.flows` owns it. Records begin at number 1.
+
+    Attributes
+    ----------
+    index : int64
+        Slots, 0 when empty: 32 bits of the key's hash, then the number of the record. A slot
+        stands at its home, the first bits of its hash, or in the run of full slots behind it.
+    words, halves, shorts, octets
+        The records, as uint64, uint32, uint16 and uint8.
+    links : int32
+        Of each record, the next and the one before it in its slot of the wheel; the first one
+        of a slot has minus the slot's number before it. The next free one, of a free record.
+    wheel : int32, shape (WHEEL,)
+        The first record to look at in each second, modulo WHEEL; 0 is none.
+    weight : int64
+        Of each owner, what its entries take of its allowance.
+    timeouts_ms : int64
+        The idle timeout by (set of timeouts, state).
+    control : int64, shape (CONTROLS,)
+        The numbers below.
+    secret : uint64, shape (SECRETS,)
+        The key of the hash.
+
+    """
+
+    index: I8
+    words: U8
+    halves: U4
+    shorts: U2
+    octets: U1
+    links: I4
+    wheel: I4
+    weight: I8
+    timeouts_ms: I8
+    control: I8
+    secret: U8
+
+
+#: Places in `Flows.control`: the clock, and how often it was given an earlier time.
+NOW_MS: Final = 0
+STEPPED_BACK: Final = 1
+#: Records in use, the highest number ever used, and the first free one below it.
+ENTRIES: Final = 2
+HIGHEST: Final = 3
+FREE: Final = 4
+#: No entry is made when there are as many as this, or when HIGHEST is the last record.
+LIMIT: Final = 5
+LAST_RECORD: Final = 6
+#: The index: homes are BITS bits of a hash, one more from the home FRONTIER on; END is behind
+#: the last slot.
+BITS: Final = 7
+FRONTIER: Final = 8
+END: Final = 9
+CONTROLS: Final = 10
+
+#: Seconds that the wheel tells apart: more than the longest timeout that AWS lets one choose.
+WHEEL: Final = 1 << 19
+SECRETS: Final = 12
