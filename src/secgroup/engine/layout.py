@@ -204,6 +204,11 @@ RECORD: Final = np.dtype(
     ]
 )
 RECORD_WORDS: Final = RECORD.itemsize // 8
+LOW_HALF: Final = 0xFFFFFFFF
+#: The owner's bits of `owner_protocol`.
+OWNER: Final = 0xFFFFFF
+#: The numbers of states are below this; 0 is no entry.
+STATES: Final = 64
 
 #: Bits of a record's `flags`.
 OPENED_EGRESS: Final = 1
@@ -298,12 +303,10 @@ FREE: Final = 4
 #: No entry is made when there are as many as this, or when HIGHEST is the last record.
 LIMIT: Final = 5
 LAST_RECORD: Final = 6
-#: The index: homes are BITS bits of a hash, one more from the home FRONTIER on; END is behind
-#: the last slot.
+#: The index: homes are BITS bits of a hash, and one bit more from the home FRONTIER on.
 BITS: Final = 7
 FRONTIER: Final = 8
-END: Final = 9
-CONTROLS: Final = 10
+CONTROLS: Final = 9
 
 #: Seconds that the wheel tells apart: more than the longest timeout that AWS lets one choose.
 WHEEL: Final = 1 << 19

@@ -1,0 +1,290 @@
+"""The table of flows: hash, index, records, wheel and growth.
+
+Read first: `layout.Flows` and `layout.RECORD`. What a flow does next is `decide`'s.
+"""
+
+import numpy as np
+
+from secgroup.engine.kernels import kernel
+from secgroup.engine.layout import (
+    BITS,
+    ENTRIES,
+    FREE,
+    FRONTIER,
+    HIGHEST,
+    I4,
+    I8,
+    LAST_RECORD,
+    LIMIT,
+    LOW_HALF,
+    NOW_MS,
+    OWNER,
+    STATES,
+    STEPPED_BACK,
+    U1,
+    U8,
+    WEIGHT_TWO,
+    WHEEL,
+    Flows,
+)
+
+
+@kernel
+def hash_of(secret: U8, w0: int, w1: int, w2: int, w3: int, w4: int) -> int:
+    """Return 32 bits of a universal hash of a key's five words.
+
+    NH, sums of products of 32-bit halves to which secret ones are added (Black et al., UMAC,
+    1999), then a mix by secret odd numbers. `secret` has ten numbers under 2**32 and two odd ones.
+    """
+    low = np.uint64(0xFFFFFFFF)
+    half = np.uint64(32)
+    total = ((w0 + secret[0]) & low) * (((w0 >> half) + secret[1]) & low)
+    total += ((w1 + secret[2]) & low) * (((w1 >> half) + secret[3]) & low)
+    total += ((w2 + secret[4]) & low) * (((w2 >> half) + secret[5]) & low)
+    total += ((w3 + secret[6]) & low) * (((w3 >> half) + secret[7]) & low)
+    total += ((w4 + secret[8]) & low) * (((w4 >> half) + secret[9]) & low)
+    total = (total ^ (total >> half)) * secret[10]
+    total = (total ^ (total >> np.uint64(29))) * secret[11]
+    return np.int64(total >> half)
+
+
+@kernel
+def home_of(bits: int, frontier: int, tag: int) -> int:
+    """Return the slot where the search for a hash begins."""
+    home = tag >> (32 - bits)
+    if home >= frontier:
+        home = tag >> (31 - bits)
+    return home
+
+
+@kernel
+def find(
+    index: I8, words: U8, home: int, tag: int, w0: int, w1: int, w2: int, w3: int, w4: int
+) -> int:
+    """Return the number of the record of a key; 0 when there is none."""
+    place = home
+    while True:
+        slot = np.int64(index[place])
+        if slot == 0:
+            return 0
+        if (slot >> 32) & LOW_HALF == tag:
+            entry = slot & LOW_HALF
+            at = entry << 3
+            if (
+                words[at] == w0
+                and words[at + 1] == w1
+                and words[at + 2] == w2
+                and words[at + 3] == w3
+                and words[at + 4] == w4
+            ):
+                return entry
+        place += 1
+
+
+@kernel
+def insert(index: I8, home: int, tag: int, entry: int) -> bool:
+    """Put a record into the index; False when there is no room for it behind its home.
+
+    The last slot of all stays empty: there every search ends.
+    """
+    place = home
+    while index[place] != 0:
+        place += 1
+    if place + 1 >= index.shape[0]:
+        return False
+    index[place] = tag << 32 | entry
+    return True
+
+
+@kernel
+def withdraw(index: I8, bits: int, frontier: int, tag: int, entry: int) -> None:
+    """Take a record out of the index, and close the gap that it leaves.
+
+    Preconditions: it is there.
+    """
+    wanted = tag << 32 | entry
+    gap = home_of(bits, frontier, tag)
+    while index[gap] != wanted:
+        gap += 1
+    place = gap + 1
+    while True:
+        slot = np.int64(index[place])
+        if slot == 0:
+            break
+        if home_of(bits, frontier, (slot >> 32) & LOW_HALF) <= gap:
+            index[gap] = slot
+            gap = place
+        place += 1
+    index[gap] = 0
+
+
+@kernel
+def split(index: I8, control: I8, kept: I8, slots: int) -> bool:
+    """Give the homes of the last `slots` slots before the frontier their further bit.
+
+    The index grows in place, from its end: what had the home h gets 2 h or 2 h + 1, where
+    nothing is yet. The run of full slots that crosses the frontier is moved as a whole.
+
+    Parameters
+    ----------
+    kept : int64
+        Room for what is moved.
+
+    Returns
+    -------
+    bool
+        False when there was no room, which no universal hash lets happen; the index is lost.
+
+    """
+    bits, frontier = np.int64(control[BITS]), np.int64(control[FRONTIER])
+    begin = max(0, frontier - slots)
+    place = begin
+    count = 0
+    while place < frontier or index[place] != 0:
+        if index[place] != 0:
+            if count == kept.shape[0]:
+                return False
+            kept[count] = index[place]
+            count += 1
+            index[place] = 0
+        place += 1
+    if begin == 0:
+        bits += 1
+        begin = 1 << bits
+    control[BITS], control[FRONTIER] = bits, begin
+    for number in range(count):
+        slot = np.int64(kept[number])
+        tag = (slot >> 32) & LOW_HALF
+        if not insert(index, home_of(bits, begin, tag), tag, slot & LOW_HALF):
+            return False
+    return True
+
+
+@kernel
+def link(links: I4, wheel: I4, entry: int, second: int) -> None:
+    """Let a record be looked at in a second, which is less than WHEEL ahead."""
+    place = second & (WHEEL - 1)
+    following = np.int64(wheel[place])
+    links[2 * entry] = following
+    links[2 * entry + 1] = -place
+    if following != 0:
+        links[2 * following + 1] = entry
+    wheel[place] = entry
+
+
+@kernel
+def unlink(links: I4, wheel: I4, entry: int) -> None:
+    """Take a record from the wheel."""
+    following, before = np.int64(links[2 * entry]), np.int64(links[2 * entry + 1])
+    if before > 0:
+        links[2 * before] = following
+    else:
+        wheel[-before] = following
+    if following != 0:
+        links[2 * following + 1] = before
+
+
+@kernel
+def appoint(links: I4, wheel: I4, entry: int, now_ms: int, expires_ms: int) -> None:
+    """Let a record be looked at when it may have expired: at the whole second after."""
+    second = (expires_ms + 999) // 1000
+    link(links, wheel, entry, min(second, now_ms // 1000 + WHEEL - 1))
+
+
+@kernel
+def claim(links: I4, control: I8) -> int:
+    """Return the number of a record that is free. Preconditions: there is one."""
+    entry = np.int64(control[FREE])
+    if entry != 0:
+        control[FREE] = links[2 * entry]
+    else:
+        entry = control[HIGHEST] + 1
+        control[HIGHEST] = entry
+    control[ENTRIES] += 1
+    return entry
+
+
+@kernel
+def has_room(control: I8) -> bool:
+    """Tell whether one more record can be made."""
+    return control[ENTRIES] < control[LIMIT] and (
+        control[FREE] != 0 or control[HIGHEST] < control[LAST_RECORD]
+    )
+
+
+@kernel
+def weight_of(octets: U1, entry: int) -> int:
+    """Return how many entries of its owner's allowance a record takes."""
+    return 2 if octets[(entry << 6) + 63] & WEIGHT_TWO else 1
+
+
+@kernel
+def release(flows: Flows, entry: int) -> None:
+    """Forget a record that is no longer on the wheel."""
+    words, control = flows.words, flows.control
+    at = entry << 3
+    tag = hash_of(
+        flows.secret, words[at], words[at + 1], words[at + 2], words[at + 3], words[at + 4]
+    )
+    withdraw(flows.index, control[BITS], control[FRONTIER], tag, entry)
+    owner = np.int64(flows.halves[(entry << 4) + 9]) & OWNER
+    flows.weight[owner] -= weight_of(flows.octets, entry)
+    flows.octets[(entry << 6) + 62] = 0
+    flows.links[2 * entry] = control[FREE]
+    control[FREE] = entry
+    control[ENTRIES] -= 1
+
+
+@kernel
+def remove(flows: Flows, entry: int) -> None:
+    """Forget a record."""
+    unlink(flows.links, flows.wheel, entry)
+    release(flows, entry)
+
+
+@kernel
+def timeout_of(flows: Flows, entry: int) -> int:
+    """Return how long a record may be idle, in milliseconds."""
+    timeouts = np.int64(flows.shorts[(entry << 5) + 30])
+    state = np.int64(flows.octets[(entry << 6) + 62])
+    return np.int64(flows.timeouts_ms[timeouts * STATES + state])
+
+
+@kernel
+def idle_of(flows: Flows, entry: int, now_ms: int) -> int:
+    """Return for how long a record has been idle, in milliseconds."""
+    return (now_ms - np.int64(flows.halves[(entry << 4) + 10])) & LOW_HALF
+
+
+@kernel
+def look(flows: Flows, place: int, before_ms: int, second: int) -> None:
+    """Forget those of one slot of the wheel that have expired by `second`; appoint the others."""
+    links = flows.links
+    entry = np.int64(flows.wheel[place])
+    flows.wheel[place] = 0
+    while entry != 0:
+        following = np.int64(links[2 * entry])
+        # Idle times are modulo 2**32 ms, which no entry outlives; the clock may have leapt further.
+        last_ms = before_ms - idle_of(flows, entry, before_ms)
+        expires_ms = last_ms + timeout_of(flows, entry)
+        if expires_ms <= 1000 * second:
+            release(flows, entry)
+        else:
+            appoint(links, flows.wheel, entry, 1000 * second, expires_ms)
+        entry = following
+
+
+@kernel
+def advance(flows: Flows, time_ms: int) -> None:
+    """Move the clock, and forget what has expired at the whole second that it comes into."""
+    control = flows.control
+    before_ms = np.int64(control[NOW_MS])
+    if time_ms < before_ms:
+        control[STEPPED_BACK] += 1
+        return
+    control[NOW_MS] = time_ms
+    second = time_ms // 1000
+    first = before_ms // 1000 + 1
+    if control[ENTRIES] != 0:
+        for each in range(max(first, second - WHEEL + 1), second + 1):
+            look(flows, each & (WHEEL - 1), before_ms, second)
