@@ -49,7 +49,8 @@ class Policy:
         vpc = self.network.vpcs[interface.vpc_id]
         acl = self.network.acls[subnet.network_acl_id]
         pairs = [
-            self._of_group(vpc.vpc_id, group_id) for group_id in dict.fromkeys(interface.group_ids)
+            self.permissions_of(vpc.vpc_id, group_id)
+            for group_id in dict.fromkeys(interface.group_ids)
         ]
         return InterfacePolicy(
             network=self.network,
@@ -106,8 +107,11 @@ class Policy:
                     joined.setdefault(here, {here}).add(there)
         return {vpc_id: frozenset(others) for vpc_id, others in joined.items()}
 
-    def _of_group(self, vpc_id: str, group_id: str) -> "_Pair":
-        """Return a group's permissions for the interfaces of one VPC; none for an external one."""
+    def permissions_of(self, vpc_id: str, group_id: str) -> "_Pair":
+        """Return a group's permissions for the interfaces of one VPC, by Direction.
+
+        In the order of its rules; none for an external group.
+        """
         key = (vpc_id, group_id)
         if key not in self._group_permissions:
             group = self.network.groups.get(group_id)

@@ -1,0 +1,520 @@
+"""From a `Policy` to `Tables`, and from one revision to the next by what has changed.
+
+Owns what is made anew and what is kept: every part is made of values by a pure function, so one
+whose values are as they were is taken over as it is. Nothing depends on history but the numbers
+of interfaces, owners and timeouts, which never change their meaning.
+"""
+
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Generic, NamedTuple, TypeAlias, TypeVar
+
+import numpy as np
+
+from secgroup.engine.tables import (
+    EXEMPT,
+    INTERFACE,
+    SUBNET,
+    AddressPart,
+    PortPart,
+    Ranges,
+    Section,
+    Sections,
+    Tables,
+    address_part,
+    exempt_bit,
+    halves,
+    pack,
+    port_part,
+    read_only,
+    records,
+)
+from secgroup.model.defaults import IMPLICIT_DENY_IPV4, IMPLICIT_DENY_IPV6
+from secgroup.model.external import External
+from secgroup.model.group import GroupReference, PrefixListReference, SecurityGroupRule
+from secgroup.model.interface import NetworkInterface
+from secgroup.model.network_acl import NetworkAclEntry
+from secgroup.net.address import Address, Prefix
+from secgroup.net.direction import Direction
+from secgroup.net.ports import Traffic
+from secgroup.policy.classes import (
+    Edges,
+    address_classes,
+    addresses_of,
+    port_classes,
+    require_few,
+    tracked_addresses,
+)
+from secgroup.policy.permission import Permission
+from secgroup.policy.policy import ALWAYS_TRACKED_TYPES, InterfacePolicy
+from secgroup.policy.resolve import Policy
+
+_V = TypeVar("_V")
+
+FAMILIES: Final = (4, 6)
+#: Direction and family of each section, in order.
+SECTION_ORDER: Final = tuple((way, family) for way in Direction for family in FAMILIES)
+_NO_EDGES: Final[Edges] = ()
+_SHIFT_OF_BITS: Final = 64
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PeerSet:
+    """A set of a family's addresses; equal sets are one object, so identity compares them."""
+
+    edges: Edges
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PortSet:
+    """A rule's traffic and whether its peer is literally everyone; one object for equal ones."""
+
+    traffic: Traffic
+    is_open: bool
+
+
+class GroupSection(NamedTuple):
+    """The rules of a group in one direction and family, for the interfaces of one VPC."""
+
+    rule_ids: tuple[str, ...]
+    peers: tuple[PeerSet, ...]
+    ports: tuple[PortSet, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GroupRules:
+    """The four sections of a group, in SECTION_ORDER."""
+
+    sections: tuple[GroupSection, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RuleTable:
+    """The rules in force on interfaces with equal groups, VPC and always tracked peers."""
+
+    sections: Sections
+
+    def section(self, direction: Direction, family: int) -> Section:
+        """Return one direction and family of it."""
+        return self.sections[direction * 2 + (family == 6)]
+
+
+#: The peers that AWS always tracks by one and by two entries; IPv4, then IPv6.
+_Tracked: TypeAlias = tuple[PeerSet, PeerSet, PeerSet, PeerSet]
+
+
+class Rebuilt(NamedTuple):
+    """How many parts of each kind a compilation made anew; all others it took over."""
+
+    peers: int
+    groups: int
+    addresses: int
+    ports: int
+    rule_tables: int
+    acls: int
+
+
+class _Kept(Generic[_V]):
+    """Parts by key, of this revision, with those of the one before to take over from."""
+
+    def __init__(self, before: "_Kept[_V] | None") -> None:
+        self._before: Mapping[Hashable, tuple[Any, _V]] = {} if before is None else before._now
+        self._now: dict[Hashable, tuple[Any, _V]] = {}
+        self.made = 0
+
+    def of(self, key: Hashable, make: Callable[[], _V], *, since: object = None) -> _V:
+        """Return the part of `key`: the one before, if it was made of an equal `since`."""
+        here = self._now.get(key)
+        if here is None:
+            here = self._before.get(key)
+            if here is None or here[0] != since:
+                here = (since, make())
+                self.made += 1
+            self._now[key] = here
+        return here[1]
+
+    def seal(self) -> None:
+        """Let go of the revision before."""
+        self._before = {}
+
+
+class _Memory:
+    """Every part of one revision."""
+
+    def __init__(self, before: "_Memory | None") -> None:
+        self.sources: _Kept[PeerSet] = _Kept(before and before.sources)
+        self.peers: _Kept[PeerSet] = _Kept(before and before.peers)
+        self.port_sets: _Kept[PortSet] = _Kept(before and before.port_sets)
+        self.groups: _Kept[GroupRules] = _Kept(before and before.groups)
+        self.addresses: _Kept[AddressPart] = _Kept(before and before.addresses)
+        self.ports: _Kept[PortPart] = _Kept(before and before.ports)
+        self.rule_tables: _Kept[RuleTable] = _Kept(before and before.rule_tables)
+        self.acls: _Kept[Sections] = _Kept(before and before.acls)
+        self.interfaces: dict[str, int] = {} if before is None else dict(before.interfaces)
+        self.owners: dict[str, int] = {} if before is None else dict(before.owners)
+        self.timeouts: dict[tuple[int, ...], int] = {} if before is None else dict(before.timeouts)
+
+    def seal(self) -> Rebuilt:
+        """Let go of the revision before, and say what was made."""
+        kept: tuple[_Kept[Any], ...] = (
+            self.peers,
+            self.groups,
+            self.addresses,
+            self.ports,
+            self.rule_tables,
+            self.acls,
+        )
+        for each in (*kept, self.sources, self.port_sets):
+            each.seal()
+        return Rebuilt(*(each.made for each in kept))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Compiled:
+    """A policy in the form that the engine searches.
+
+    Parameters
+    ----------
+    tables : Tables
+        The arrays for kernels.
+    interfaces : dict
+        The row of each interface in `tables.interfaces`; rows of interfaces that are gone stay
+        empty, and no row is ever another interface's.
+    owners : dict
+        The number of each owner of flows (`NetworkInterface.owner`); never another's.
+    rule_tables : tuple of RuleTable
+        By their number in `tables.tables`.
+    acl_ids : tuple of str
+        By their number in `tables.acls`.
+    rebuilt : Rebuilt
+        What was made anew.
+
+    """
+
+    policy: Policy
+    tables: Tables
+    interfaces: Mapping[str, int]
+    owners: Mapping[str, int]
+    rule_tables: tuple[RuleTable, ...]
+    acl_ids: tuple[str, ...]
+    rebuilt: Rebuilt
+    memory: _Memory
+
+    def table_of(self, interface_id: str) -> int:
+        """Return the number of an interface's rule table."""
+        return int(self.tables.interfaces[self.interfaces[interface_id]].table)
+
+    def rule_ids(
+        self, table: int, direction: Direction, family: int, address_class: int, port_class: int
+    ) -> tuple[str, ...]:
+        """Return the rules that match a pair of classes, in the definition's order."""
+        section = self.rule_tables[table].section(direction, family)
+        both = (
+            section.addresses.classes.bitmaps[address_class]
+            & section.ports.classes.bitmaps[port_class]
+        )
+        bits = int.from_bytes(both.tobytes(), "little")
+        return tuple(rule_id for bit, rule_id in enumerate(section.rule_ids) if bits >> bit & 1)
+
+
+def compile(policy: Policy, *, previous: Compiled | None = None) -> Compiled:  # noqa: A001
+    """Compile a policy; parts of `previous` whose values are unchanged are taken over.
+
+    Parameters
+    ----------
+    previous : Compiled, optional
+        Of an earlier revision of the same network: numbers of interfaces, owners and timeouts
+        go on from there. The answers do not depend on it.
+
+    Raises
+    ------
+    InputError
+        An interface has more than 1,000 rules in one direction and family.
+
+    """
+    return _Compilation(policy, previous).run()
+
+
+class _Compilation:
+    """One run of `compile`."""
+
+    def __init__(self, policy: Policy, previous: Compiled | None) -> None:
+        self.policy = policy
+        self.network = policy.network
+        self.memory = _Memory(None if previous is None else previous.memory)
+        self.always_tracked = [
+            each
+            for each in self.network.interfaces.values()
+            if each.interface_type in ALWAYS_TRACKED_TYPES
+        ]
+        self.tracked: dict[tuple[str | None, frozenset[str]], _Tracked] = {}
+        self.table_numbers: dict[RuleTable, int] = {}
+        self.tables_of_groups: dict[Hashable, RuleTable] = {}
+        self.acl_numbers: dict[str, int] = {}
+        self.acls: list[Sections] = []
+        self.subnet_numbers: dict[str, int] = {}
+        self.subnet_rows: list[tuple[int, ...]] = []
+        self.exempt_rows: list[tuple[int, ...]] = []
+        self.ranges = Ranges()
+
+    def run(self) -> Compiled:
+        rows = {
+            interface_id: self._interface_row(self.policy.at(interface_id))
+            for interface_id in sorted(self.network.interfaces)
+        }
+        gone = (-1, *[0] * (len(INTERFACE.names or ()) - 1))
+        packed = pack((table.sections for table in self.table_numbers), self.acls)
+        numbers = self.memory.interfaces
+        tables = Tables(
+            interfaces=records([rows.get(each, gone) for each in numbers], INTERFACE),
+            subnets=records(self.subnet_rows, SUBNET),
+            exempt=records(self.exempt_rows, EXEMPT),
+            sections=packed.sections,
+            tables=packed.tables,
+            acls=packed.acls,
+            ranges=self.ranges.array(),
+            narrow=packed.narrow,
+            wide=packed.wide,
+            roots=packed.roots,
+            bitmaps=packed.bitmaps,
+            weights=packed.weights,
+            opened=packed.opened,
+            numbers=packed.numbers,
+            timeouts=read_only(np.array(list(self.memory.timeouts), np.int64).reshape(-1, 3)),
+        )
+        return Compiled(
+            policy=self.policy,
+            tables=tables,
+            interfaces={each: numbers[each] for each in rows},
+            owners=self.memory.owners,
+            rule_tables=tuple(self.table_numbers),
+            acl_ids=tuple(self.acl_numbers),
+            rebuilt=self.memory.seal(),
+            memory=self.memory,
+        )
+
+    def _interface_row(self, at: InterfacePolicy) -> tuple[int, ...]:
+        interface, memory = at.interface, self.memory
+        memory.interfaces.setdefault(interface.interface_id, len(memory.interfaces))
+        table = self._rule_table(at)
+        return (
+            self.table_numbers.setdefault(table, len(self.table_numbers)),
+            self._subnet(at),
+            self._acl(at),
+            memory.owners.setdefault(interface.owner, len(memory.owners)),
+            memory.timeouts.setdefault(tuple(at.timeouts), len(memory.timeouts)),
+            *self.ranges.add((*interface.addresses, *interface.prefixes)),
+            at.carries_groups,
+            interface.source_dest_check,
+        )
+
+    # Rule tables
+
+    def _rule_table(self, at: InterfacePolicy) -> RuleTable:
+        interface, tracked = at.interface, self._tracked(at)
+        key = (interface.vpc_id, interface.group_ids, tracked)
+        found = self.tables_of_groups.get(key)
+        if found is None:
+            groups = tuple(
+                self._group(interface.vpc_id, group_id)
+                for group_id in dict.fromkeys(interface.group_ids)
+            )
+            found = self.tables_of_groups[key] = self.memory.rule_tables.of(
+                (groups, tracked),
+                lambda: RuleTable(
+                    _four(
+                        self._section(interface, way, family, groups, tracked)
+                        for way, family in SECTION_ORDER
+                    )
+                ),
+            )
+        return found
+
+    def _section(
+        self,
+        interface: NetworkInterface,
+        direction: Direction,
+        family: int,
+        groups: tuple[GroupRules, ...],
+        tracked: _Tracked,
+    ) -> Section:
+        parts = [group.sections[SECTION_ORDER.index((direction, family))] for group in groups]
+        rule_ids = tuple(each for part in parts for each in part.rule_ids)
+        require_few(len(rule_ids), f"{interface.interface_id}: {direction} over IPv{family}")
+        peers = tuple(each for part in parts for each in part.peers)
+        ports = tuple(each for part in parts for each in part.ports)
+        always = tracked[:2] if family == 4 else tracked[2:]
+        return Section(
+            addresses=self.memory.addresses.of(
+                (family, peers, always),
+                lambda: address_part(
+                    address_classes(
+                        family,
+                        [each.edges for each in peers],
+                        (always[0].edges, always[1].edges),
+                    )
+                ),
+            ),
+            ports=self.memory.ports.of(
+                (family, ports),
+                lambda: port_part(
+                    port_classes(
+                        family, [each.traffic for each in ports], [each.is_open for each in ports]
+                    )
+                ),
+            ),
+            rule_ids=rule_ids,
+        )
+
+    def _group(self, vpc_id: str, group_id: str) -> GroupRules:
+        group = self.network.groups.get(group_id)
+        rules = () if group is None else group.rules
+        sections: list[GroupSection] = []
+        for way, permissions in zip(
+            Direction, self.policy.permissions_of(vpc_id, group_id), strict=True
+        ):
+            own = [rule for rule in rules if rule.is_egress == (way is Direction.EGRESS)]
+            for family in FAMILIES:
+                sections.append(self._group_section(vpc_id, family, own, permissions))
+        return self.memory.groups.of(
+            (vpc_id, group_id), lambda: GroupRules(tuple(sections)), since=sections
+        )
+
+    def _group_section(
+        self,
+        vpc_id: str,
+        family: int,
+        rules: Iterable[SecurityGroupRule],
+        permissions: Iterable[Permission],
+    ) -> GroupSection:
+        """Which rules have a bit depends on the rules alone, not on who is in a group now."""
+        chosen = [
+            (permission.rule_id, self._peers(vpc_id, family, rule, permission), permission)
+            for rule, permission in zip(rules, permissions, strict=True)
+            if permission.is_for_family(family)
+            and (
+                isinstance(rule.peer, GroupReference | PrefixListReference)
+                or (isinstance(rule.peer, Prefix) and rule.peer.version == family)
+            )
+        ]
+        return GroupSection(
+            rule_ids=tuple(rule_id for rule_id, _, _ in chosen),
+            peers=tuple(peers for _, peers, _ in chosen),
+            ports=tuple(self._ports(family, permission) for _, _, permission in chosen),
+        )
+
+    def _peers(
+        self, vpc_id: str, family: int, rule: SecurityGroupRule, permission: Permission
+    ) -> PeerSet:
+        return self.memory.sources.of(
+            (family, vpc_id if isinstance(rule.peer, GroupReference) else None, rule.peer),
+            lambda: self._peer_set(addresses_of(family, permission.prefixes, permission.addresses)),
+            since=(permission.prefixes, permission.addresses),
+        )
+
+    def _peer_set(self, edges: Edges) -> PeerSet:
+        return self.memory.peers.of(edges, lambda: PeerSet(edges))
+
+    def _ports(self, family: int, permission: Permission) -> PortSet:
+        is_open = permission.open_family == family
+        key = (permission.traffic, is_open)
+        return self.memory.port_sets.of(key, lambda: PortSet(*key))
+
+    def _tracked(self, at: InterfacePolicy) -> _Tracked:
+        table = self.network.route_table_of(at.subnet.subnet_id)
+        key = (None if table is None else table.route_table_id, at.peer_vpc_ids)
+        if key not in self.tracked:
+            members = [each for each in self.always_tracked if each.vpc_id in at.peer_vpc_ids]
+            sets = [
+                self._peer_set(edges)
+                for family in FAMILIES
+                for edges in tracked_addresses(family, self.network, table, members)
+            ]
+            self.tracked[key] = (sets[0], sets[1], sets[2], sets[3])
+        return self.tracked[key]
+
+    # Network ACLs
+
+    def _acl(self, at: InterfacePolicy) -> int:
+        acl_id = at.acl.network_acl_id
+        if acl_id not in self.acl_numbers:
+            self.acl_numbers[acl_id] = len(self.acls)
+            self.acls.append(
+                self.memory.acls.of(
+                    acl_id,
+                    lambda: _four(
+                        self._acl_section(family, at.acl_entries[way])
+                        for way, family in SECTION_ORDER
+                    ),
+                    since=at.acl_entries,
+                )
+            )
+        return self.acl_numbers[acl_id]
+
+    def _acl_section(self, family: int, entries: Iterable[NetworkAclEntry]) -> Section:
+        """An entry whose block is not known is for everything when it denies, else nothing."""
+        chosen: list[tuple[NetworkAclEntry, Edges]] = []
+        for entry in entries:
+            if isinstance(entry.cidr, External):
+                if not entry.is_allow:
+                    chosen.append((entry, (0,)))
+            elif entry.cidr.version == family:
+                chosen.append((entry, addresses_of(family, (entry.cidr,), ())))
+        numbers = [
+            entry.rule_number if entry.is_allow else -entry.rule_number for entry, _ in chosen
+        ]
+        implicit = IMPLICIT_DENY_IPV4 if family == 4 else IMPLICIT_DENY_IPV6
+        traffics = [entry.traffic for entry, _ in chosen]
+        return Section(
+            addresses=address_part(
+                address_classes(family, [edges for _, edges in chosen], (_NO_EDGES, _NO_EDGES))
+            ),
+            ports=port_part(port_classes(family, traffics)),
+            numbers=(*numbers, -implicit),
+        )
+
+    # Subnets
+
+    def _subnet(self, at: InterfacePolicy) -> int:
+        subnet_id = at.subnet.subnet_id
+        if subnet_id not in self.subnet_numbers:
+            self.subnet_numbers[subnet_id] = len(self.subnet_rows)
+            self.subnet_rows.append(self._subnet_row(at))
+        return self.subnet_numbers[subnet_id]
+
+    def _subnet_row(self, at: InterfacePolicy) -> tuple[int, ...]:
+        blocks: list[Prefix] = [*at.subnet.ipv6_blocks]
+        if at.subnet.ipv4_block is not None:
+            blocks.append(at.subnet.ipv4_block)
+        routers = sorted(at.routers, key=lambda each: (each.version, int(each)))
+        filters = {4: 0, 6: 0}
+        bounds = [len(self.exempt_rows)]
+        for family in FAMILIES:
+            for address, *row in _exempt(at):
+                if address.version == family:
+                    self.exempt_rows.append((*halves(address), *row))
+                    filters[family] |= 1 << exempt_bit(halves(address)[1])
+            bounds.append(len(self.exempt_rows))
+        return (
+            filters[4],
+            filters[6],
+            0 if at.broadcast is None else halves(at.broadcast)[1],
+            *self.ranges.add(tuple(blocks)),
+            *self.ranges.add(tuple(routers)),
+            *bounds,
+        )
+
+
+def _exempt(at: InterfacePolicy) -> Iterable[tuple[Address, int, int, int]]:
+    """Yield address, protocol, port and answer of what is exempt, first match first."""
+    for router in sorted(at.routers, key=str):
+        yield router, -1, -1, 1
+    for service in at.services:
+        for address in sorted(service.addresses, key=str):
+            for protocol in sorted(service.protocols):
+                yield address, protocol, service.port, 2 if service.is_logged else 1
+
+
+def _four(sections: Iterable[Section]) -> Sections:
+    first, second, third, fourth = sections
+    return first, second, third, fourth
