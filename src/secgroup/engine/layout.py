@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from secgroup.conntrack.fragment import LIFETIME_MS
 from secgroup.net.protocol import ICMP_ANSWERS, ICMP_ERRORS, ICMP_QUERIES
 
 I4 = NDArray[np.int32]
@@ -135,8 +136,8 @@ class DecisionColumns(NamedTuple):
     logged : uint8
         1 where flow logs record the packet.
     first : int64
-        Of a later fragment: the row of its first one in this batch, or -2 - r for row r of the
-        engine's remembered firsts; -1 for all other packets.
+        Of a later fragment: the row of its first one in this batch, or -2 - k for row k of
+        `Decisions.firsts`; -1 when there is none, and for all other packets.
 
     """
 
@@ -193,7 +194,7 @@ RECORD: Final = np.dtype(
         ("outside_hi", "<u8"),
         ("inside_port", "<u2"),
         ("outside_port", "<u2"),
-        ("owner_protocol", "<u4"),  # owner: low 24 bits
+        ("owner_protocol", "<u4"),  # owner: low 23 bits, then 1 for IPv6, then the protocol
         ("last_ms", "<u4"),  # modulo 2**32
         ("created_s", "<u4"),
         ("next", "<u4", (2,)),  # by Side
@@ -205,8 +206,10 @@ RECORD: Final = np.dtype(
 )
 RECORD_WORDS: Final = RECORD.itemsize // 8
 LOW_HALF: Final = 0xFFFFFFFF
-#: The owner's bits of `owner_protocol`.
-OWNER: Final = 0xFFFFFF
+#: The parts of `owner_protocol`. The family keeps IPv6 packets between addresses of
+#: ::ffff:0:0/96 out of IPv4 flows.
+OWNER: Final = 0x7FFFFF
+IPV6: Final = 0x800000
 #: The numbers of states are below this; 0 is no entry.
 STATES: Final = 64
 
@@ -269,8 +272,8 @@ class Flows(NamedTuple):
         of a slot has minus the slot's number before it. The next free one, of a free record.
     wheel : int32, shape (WHEEL,)
         The first record to look at in each second, modulo WHEEL; 0 is none.
-    weight : int64
-        Of each owner, what its entries take of its allowance.
+    weight, allowance : int64
+        Of each owner, what its entries take of its allowance, and that; -1 is any number.
     timeouts_ms : int64
         The idle timeout by (set of timeouts, state).
     control : int64, shape (CONTROLS,)
@@ -288,6 +291,7 @@ class Flows(NamedTuple):
     links: I4
     wheel: I4
     weight: I8
+    allowance: I8
     timeouts_ms: I8
     control: I8
     secret: U8
@@ -311,3 +315,61 @@ CONTROLS: Final = 9
 #: Seconds that the wheel tells apart: more than the longest timeout that AWS lets one choose.
 WHEEL: Final = 1 << 19
 SECRETS: Final = 12
+
+
+class Firsts(NamedTuple):
+    """The answers of first fragments, as kernels see them: a ring of rows, newest last.
+
+    Row r stands at r modulo the number of rows, a power of two.
+
+    Attributes
+    ----------
+    heads : int64
+        The newest row of each bucket of hashes, plus 1; 0 is none. A power of two of them.
+    chain : int64
+        The row before it in the same bucket, plus 1.
+    names : uint64, shape (6 * rows,)
+        What the fragments of one packet share, at one interface.
+    time_ms : int64
+        When it was remembered.
+    batch, row : int64
+        The packet itself: number of the batch, and row.
+    ends : int64, shape (2,)
+        The oldest row that is kept, and the one behind the newest.
+
+    """
+
+    heads: I8
+    chain: I8
+    names: U8
+    time_ms: I8
+    batch: I8
+    row: I8
+    accepted: U1
+    reason: U1
+    address_class: I4
+    port_class: I4
+    acl_rule_number: I4
+    state: U1
+    logged: U1
+    ends: I8
+
+
+#: How long a first fragment's answer holds.
+FIRST_LIFETIME_MS: Final = LIFETIME_MS
+
+#: What `tags` says of a packet that has no hash: it goes on without a key, is decided, is a later
+#: fragment, or is at no interface.
+NO_KEY: Final = -1
+DECIDED: Final = -2
+LATER: Final = -3
+NOWHERE: Final = -4
+
+#: Places in `settings`: the switches, the number of the batch, and where the admissions of the
+#: policy in force begin.
+RELATED_ICMP: Final = 0
+LOOSE_TCP: Final = 1
+STRICT_TCP: Final = 2
+BATCH: Final = 3
+ADMISSIONS: Final = 4
+SETTINGS: Final = 5

@@ -187,8 +187,8 @@ def unlink(links: I4, wheel: I4, entry: int) -> None:
 @kernel
 def appoint(links: I4, wheel: I4, entry: int, now_ms: int, expires_ms: int) -> None:
     """Let a record be looked at when it may have expired: at the whole second after."""
-    second = (expires_ms + 999) // 1000
-    link(links, wheel, entry, min(second, now_ms // 1000 + WHEEL - 1))
+    second, now = (expires_ms + 999) // 1000, now_ms // 1000
+    link(links, wheel, entry, max(now + 1, min(second, now + WHEEL - 1)))
 
 
 @kernel
@@ -288,3 +288,56 @@ def advance(flows: Flows, time_ms: int) -> None:
     if control[ENTRIES] != 0:
         for each in range(max(first, second - WHEEL + 1), second + 1):
             look(flows, each & (WHEEL - 1), before_ms, second)
+
+
+@kernel
+def reappoint(flows: Flows, entry: int) -> None:
+    """Let a record be looked at when it expires as it is now."""
+    unlink(flows.links, flows.wheel, entry)
+    now_ms = np.int64(flows.control[NOW_MS])
+    left_ms = timeout_of(flows, entry) - idle_of(flows, entry, now_ms)
+    appoint(flows.links, flows.wheel, entry, now_ms, now_ms + left_ms)
+
+
+@kernel
+def remove_all(flows: Flows, entries: I8) -> None:
+    """Forget these records."""
+    for i in range(entries.shape[0]):
+        remove(flows, np.int64(entries[i]))
+
+
+@kernel
+def enter(flows: Flows, records: U8, start: int) -> int:
+    """Add records that are not there, from number `start` on; return the first without room.
+
+    Parameters
+    ----------
+    records : uint64
+        Eight words of each.
+
+    Returns
+    -------
+    int
+        -1 when the index has no room behind the home of a hash.
+
+    """
+    words, control = flows.words, flows.control
+    count = records.shape[0] >> 3
+    for number in range(start, count):
+        if not has_room(control):
+            return number
+        entry = claim(flows.links, control)
+        at, of = entry << 3, number << 3
+        for word in range(8):
+            words[at + word] = records[of + word]
+        tag = hash_of(
+            flows.secret, words[at], words[at + 1], words[at + 2], words[at + 3], words[at + 4]
+        )
+        if not insert(flows.index, home_of(control[BITS], control[FRONTIER], tag), tag, entry):
+            return -1
+        owner = np.int64(flows.halves[(entry << 4) + 9]) & OWNER
+        flows.weight[owner] += weight_of(flows.octets, entry)
+        now_ms = np.int64(control[NOW_MS])
+        left_ms = timeout_of(flows, entry) - idle_of(flows, entry, now_ms)
+        appoint(flows.links, flows.wheel, entry, now_ms, now_ms + left_ms)
+    return count

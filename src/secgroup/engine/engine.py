@@ -1,0 +1,477 @@
+"""`Engine`: the definition's answers for batches of packets, by compiled code.
+
+Owns what is remembered between batches: the table of flows, first fragments, and every policy
+that flows which still live were admitted by. Time comes from the packets. What it decides is
+`reference.decide`'s to say; nothing here may differ from it.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from secgroup.conntrack.flow import Flow, FlowKey, Query
+from secgroup.conntrack.state import State
+from secgroup.conntrack.timeout import Timeouts
+from secgroup.decision.switches import AS_DOCUMENTED, Switches
+from secgroup.engine.batch import Batch, address
+from secgroup.engine.compile import Compiled
+from secgroup.engine.compile import compile as compile_policy
+from secgroup.engine.decisions import Decisions
+from secgroup.engine.firsts import FirstStore
+from secgroup.engine.flows import FlowStore
+from secgroup.engine.kernels.decide import decide
+from secgroup.engine.kernels.screen import name, screen
+from secgroup.engine.layout import (
+    ADMISSIONS,
+    BATCH,
+    IPV6,
+    LOOSE_TCP,
+    NEXT_ORIGINAL_KNOWN,
+    NEXT_REPLY_KNOWN,
+    OPENED_EGRESS,
+    OWNER,
+    PACKET,
+    RECORD_WORDS,
+    RELATED_ICMP,
+    SETTINGS,
+    STRICT_TCP,
+    WEIGHT_TWO,
+    Packets,
+    empty_decisions,
+    query_of,
+)
+from secgroup.engine.machine import MACHINE
+from secgroup.errors import InternalError
+from secgroup.model.network import Network
+from secgroup.net.address import Address
+from secgroup.net.direction import Direction
+from secgroup.net.packet import Icmp, Packet
+from secgroup.net.protocol import TCP, UDP, icmp_of
+from secgroup.policy.resolve import Policy
+
+#: Packets that go through all stages together: their columns stay in the second cache.
+CHUNK: Final = 8192
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Generation:
+    """A policy that was or is in force.
+
+    Parameters
+    ----------
+    admissions : int
+        The admission of interface row r is this + r.
+    batch : int
+        The first batch that it decided.
+
+    """
+
+    compiled: Compiled
+    admissions: int
+    batch: int
+
+
+class Engine:
+    """Decides batches of packets as `reference.decide` does one packet after the other.
+
+    Parameters
+    ----------
+    network : Network
+        The one in force.
+    switches : Switches, optional
+        Other answers to what AWS leaves open, and allowances.
+    key : bytes
+        Of the hash of flows. Random for each process, so that nobody can send flows that
+        collide; the answers do not depend on it.
+    room : int
+        How many flows the table is laid out for; more may come.
+
+    Raises
+    ------
+    InputError
+        An interface has more rules than AWS allows, or an idle timeout over 24 days.
+
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        switches: Switches = AS_DOCUMENTED,
+        *,
+        key: bytes,
+        room: int = 1 << 25,
+    ) -> None:
+        self.network = network
+        self.switches = switches
+        self._flows = FlowStore(key, room=room)
+        self._firsts = FirstStore(self._flows.flows.secret)
+        self._settings = np.zeros(SETTINGS, dtype=np.int64)
+        self._settings[RELATED_ICMP] = switches.related_icmp
+        self._settings[LOOSE_TCP] = switches.loose_tcp
+        self._settings[STRICT_TCP] = switches.strict_tcp
+        self._tags = np.zeros(CHUNK, dtype=np.int64)
+        self._last_words = np.zeros(CHUNK, dtype=np.int64)
+        self._generations: list[Generation] = []
+        self._put_in_force(compile_policy(Policy(network)))
+
+    # What is in force
+
+    @property
+    def compiled(self) -> Compiled:
+        """The policy in force."""
+        return self._generations[-1].compiled
+
+    @property
+    def now_ms(self) -> int:
+        """The clock: the largest time so far, in milliseconds."""
+        return self._flows.now_ms
+
+    @property
+    def stepped_back(self) -> int:
+        """How many packets were earlier than the clock, and judged at it."""
+        return self._flows.stepped_back
+
+    @property
+    def size_bytes(self) -> int:
+        """What the table of flows takes, without what it has not used yet."""
+        return self._flows.size_bytes
+
+    def __len__(self) -> int:
+        """Count the entries, expired ones that wait for reaping included."""
+        return len(self._flows)
+
+    def interface_number(self, interface_id: str) -> int:
+        """Return the row of an interface, as a batch names it.
+
+        Raises
+        ------
+        KeyError
+            The network in force has no such interface.
+
+        """
+        return self.compiled.interfaces[interface_id]
+
+    def change(self, network: Network) -> None:
+        """Put another network in force.
+
+        Entries survive; those of an interface that is deleted, detached or attached elsewhere
+        go, and those of an address that is taken from its interface. ACLs act at once.
+
+        Raises
+        ------
+        InputError
+            As the constructor; the network before stays in force.
+
+        """
+        compiled = compile_policy(Policy(network), previous=self.compiled)
+        self._flows.remove(self._gone(network, compiled))
+        self.network = network
+        self._put_in_force(compiled)
+
+    def _put_in_force(self, compiled: Compiled) -> None:
+        self._flows.set_timeouts(
+            Timeouts(tcp_established=established, udp=udp, udp_stream=stream)
+            for established, udp, stream in compiled.tables.timeouts.tolist()
+        )
+        self._flows.set_owners(self.switches.allowance_of(owner) for owner in compiled.owners)
+        admissions = 0
+        if self._generations:
+            last = self._generations[-1]
+            admissions = last.admissions + len(last.compiled.tables.interfaces)
+        self._generations = [
+            *self._still_needed(),
+            Generation(
+                compiled=compiled, admissions=admissions, batch=int(self._settings[BATCH]) + 1
+            ),
+        ]
+        self._settings[ADMISSIONS] = admissions
+
+    def _still_needed(self) -> Iterator[Generation]:
+        """Yield the generations that a living flow or a remembered fragment goes back to."""
+        used = set(self._generation_of(self._flows.records["admission"][self._flows.used()]))
+        used |= {self._in_batch(batch) for batch in self._firsts.batches()}
+        for number, generation in enumerate(self._generations):
+            if number in used or number == len(self._generations) - 1:
+                yield generation
+
+    def _generation_of(self, admissions: NDArray[np.uint32]) -> NDArray[np.int64]:
+        """Return which generation each admission is of."""
+        firsts = np.array([each.admissions for each in self._generations])
+        return np.searchsorted(firsts, admissions.astype(np.int64), side="right") - 1
+
+    def _in_batch(self, batch: int) -> int:
+        """Return which generation was in force in a batch."""
+        return bisect_right([each.batch for each in self._generations], batch) - 1
+
+    def _gone(self, network: Network, compiled: Compiled) -> NDArray[np.int64]:
+        """Return the entries that a change of networks takes."""
+        before, rows = self.network, compiled.memory.interfaces
+        changed: dict[int, str] = {}
+        for interface_id, row in rows.items():
+            now, then = network.interfaces.get(interface_id), before.interfaces.get(interface_id)
+            if (
+                now is None
+                or then is None
+                or (
+                    (now.owner, now.addresses, now.prefixes)
+                    != (then.owner, then.addresses, then.prefixes)
+                )
+            ):
+                changed[row] = interface_id
+        numbers = self._flows.used()
+        records = self._flows.records[numbers]
+        interfaces = self._interfaces_of(records)
+        chosen = np.flatnonzero(np.isin(interfaces, np.array([*changed], dtype=np.int64)))
+        gone = []
+        for at in chosen.tolist():
+            interface_id = changed[int(interfaces[at])]
+            now, then = network.interfaces.get(interface_id), before.interfaces.get(interface_id)
+            record = records[at]
+            owner = int(record["owner_protocol"]) & OWNER
+            if now is None or compiled.owners[now.owner] != owner:
+                gone.append(int(numbers[at]))
+                continue
+            inside = _inside(record)
+            if then is not None and then.has_address(inside) and not now.has_address(inside):
+                gone.append(int(numbers[at]))
+        return np.array(gone, dtype=np.int64)
+
+    def _interfaces_of(self, records: NDArray[np.void]) -> NDArray[np.int64]:
+        """Return the row of the interface that made each record."""
+        firsts = np.array([each.admissions for each in self._generations])
+        admissions = records["admission"]
+        return admissions.astype(np.int64) - firsts[self._generation_of(admissions)]
+
+    # Deciding
+
+    def decide(self, batch: Batch) -> Decisions:
+        """Decide packets in their order, and remember what follows from each.
+
+        Parameters
+        ----------
+        batch : Batch
+            Packets at rows of `interface_number`; those at row -1 are not decided, their reason
+            is 0. Times are milliseconds; one before the clock is judged at the clock.
+
+        Returns
+        -------
+        Decisions
+            One for each packet.
+
+        Raises
+        ------
+        TypeError
+            A column has not the dtype, shape or order of `layout.Packets`.
+        ValueError
+            A row is of no interface in force, or quotes a row that is not there.
+
+        """
+        packets, quotes = checked(batch.packets), checked(batch.quotes)
+        self._check_rows(batch)
+        self._settings[BATCH] += 1
+        self._firsts.forget(self.now_ms)
+        out = empty_decisions(len(batch))
+        tables, kinds = self.compiled.tables, MACHINE.icmp_kinds
+        tags, words = self._tags, self._last_words
+        for start in range(0, len(batch), CHUNK):
+            stop = min(len(batch), start + CHUNK)
+            self._flows.prepare(stop - start)
+            screen(tables, kinds, packets, start, stop, out, tags, words)
+            name(packets, start, stop, self._flows.flows.secret, words, tags)
+            at = start
+            while at < stop:
+                at = decide(
+                    tables,
+                    MACHINE,
+                    self._flows.flows,
+                    self._firsts.firsts,
+                    packets,
+                    quotes,
+                    self._settings,
+                    at,
+                    stop,
+                    out,
+                    tags,
+                    words,
+                    start,
+                )
+                if at < 0:
+                    raise InternalError("the index of flows has no room behind a hash")
+                if at < stop:
+                    self._flows.make_room()
+                    self._firsts.make_room()
+        number = int(self._settings[BATCH])
+        self._firsts.keep_packets(packets, number)
+        rows = np.flatnonzero(out.first < -1)
+        firsts, batches = self._firsts.take(-2 - out.first[rows])
+        out.first[rows] = -2 - np.arange(len(rows))
+        return Decisions(
+            columns=out,
+            batch=batch,
+            compiled=self.compiled,
+            firsts=firsts,
+            firsts_compiled=tuple(
+                self._generations[self._in_batch(each)].compiled for each in batches
+            ),
+        )
+
+    def _check_rows(self, batch: Batch) -> None:
+        interfaces = batch.packets.interface
+        if len(interfaces) and interfaces.max() >= len(self.compiled.tables.interfaces):
+            raise ValueError(f"interface {interfaces.max()} is none of the engine's")
+        if len(interfaces):
+            known = self.compiled.tables.interfaces.table >= 0
+            if not known[interfaces[interfaces >= 0]].all():
+                raise ValueError("a packet is at an interface that is gone")
+        quote = batch.packets.quote
+        if len(quote) and quote.max() >= len(batch.quotes.time_ms):
+            raise ValueError(f"quote {quote.max()} is none of the {len(batch.quotes.time_ms)}")
+
+    def advance(self, time_ms: int) -> int:
+        """Move the clock as a packet of that time would; return the time that now is."""
+        return self._flows.advance(time_ms)
+
+    # What is remembered
+
+    def records(self) -> NDArray[np.void]:
+        """Return copies of all entries, expired ones that wait for reaping included, sorted."""
+        found = self._flows.records[self._flows.used()]
+        words = found.view(np.uint64).reshape(-1, RECORD_WORDS)
+        return found[np.lexsort([words[:, word] for word in range(5)])]
+
+    def connections(self) -> Iterator[Flow]:
+        """Yield the flows that are alive now, in the order of their numbers."""
+        for number in self._flows.live().tolist():
+            yield self.flow(number)
+
+    def flow(self, entry: int) -> Flow:
+        """Return an entry as a value, by its number. Preconditions: it is in use.
+
+        Times: the second of its making only is kept, and stands in `created_ms`.
+        """
+        record = self._flows.records[entry]
+        generation = self._generations[int(self._generation_of(record["admission"]))]
+        row = int(record["admission"]) - generation.admissions
+        compiled = generation.compiled
+        flags, state = int(record["flags"]), State(int(record["state"]))
+        key = _key(record, list(compiled.memory.owners))
+        opener = Direction(flags & OPENED_EGRESS)
+        known = (flags & NEXT_ORIGINAL_KNOWN, flags & NEXT_REPLY_KNOWN)
+        positions = [
+            int(position) if is_known else None
+            for position, is_known in zip(record["next"], known, strict=True)
+        ]
+        established, udp, stream = compiled.tables.timeouts[int(record["timeouts"])].tolist()
+        interface_id = list(compiled.memory.interfaces)[row]
+        last_ms = self.now_ms - ((self.now_ms - int(record["last_ms"])) & 0xFFFFFFFF)
+        return Flow(
+            key=key,
+            opener=opener,
+            state=state,
+            created_ms=1000 * int(record["created_s"]),
+            last_ms=last_ms,
+            timeouts=Timeouts(tcp_established=established, udp=udp, udp_stream=stream),
+            interface_id=interface_id,
+            next=(positions[0], positions[1]),
+            rule_ids=compiled.policy.at(interface_id).matching(
+                _opener(key, opener, int(record["next"][0])), opener, key.outside
+            ),
+            weight=2 if flags & WEIGHT_TWO else 1,
+        )
+
+    def establish(self, entry: int, positions: tuple[int | None, int | None]) -> None:
+        """Bring an entry to ESTABLISHED, as if its connection had been open before.
+
+        Parameters
+        ----------
+        entry : int
+            One that a TCP packet made.
+        positions : pair of int or None
+            The highest sequence end of each side, by `Side`; None before its first.
+
+        """
+        self._flows.establish(entry, int(State.ESTABLISHED), positions)
+
+    def remove(self, entry: int) -> None:
+        """Forget an entry. Preconditions: it is in use."""
+        self._flows.remove(np.array([entry], dtype=np.int64))
+
+    def weights(self) -> dict[str, int]:
+        """Return what each owner's entries take of its allowance; owners without any are out."""
+        taken = self._flows.flows.weight.tolist()
+        return {
+            owner: weight
+            for owner, weight in zip(self.compiled.owners, taken, strict=True)
+            if weight != 0
+        }
+
+
+def checked(packets: Packets) -> Packets:
+    """Return read-only views of columns, so that kernels are compiled for one kind of array.
+
+    Raises
+    ------
+    TypeError
+        A column has not the dtype, shape or order of `layout.Packets`.
+
+    """
+    count = len(packets.time_ms)
+    views = []
+    for column, (title, dtype) in zip(packets, PACKET.items(), strict=True):
+        flags = column.flags
+        if column.dtype != dtype or column.shape != (count,) or not flags.c_contiguous:
+            raise TypeError(
+                f"{title} is {column.dtype} of shape {column.shape}, "
+                f"expected {np.dtype(dtype)} of shape ({count},) in C order"
+            )
+        view = column.view() if flags.aligned else column.copy()
+        view.flags.writeable = False
+        views.append(view)
+    return Packets(*views)
+
+
+def _inside(record: np.void) -> Address:
+    family = 6 if int(record["owner_protocol"]) & IPV6 else 4
+    return address(family, int(record["inside_hi"]), int(record["inside_lo"]))
+
+
+def _key(record: np.void, owners: Sequence[str]) -> FlowKey:
+    word = int(record["owner_protocol"])
+    family, protocol = 6 if word & IPV6 else 4, word >> 24
+    inside_port, outside_port = int(record["inside_port"]), int(record["outside_port"])
+    query = None
+    if inside_port == outside_port ^ 0xFFFF and protocol not in (TCP, UDP):
+        # Nothing but ICMP has a complement in its ports; all others but TCP and UDP have 0.
+        kind, opener = query_of(protocol)
+        query = Query(type=kind, opener=Direction(opener))
+        protocol, outside_port = icmp_of(family), inside_port
+    return FlowKey(
+        owner=owners[word & OWNER],
+        protocol=protocol,
+        inside=_inside(record),
+        inside_port=inside_port,
+        outside=address(family, int(record["outside_hi"]), int(record["outside_lo"])),
+        outside_port=outside_port,
+        query=query,
+    )
+
+
+def _opener(key: FlowKey, direction: Direction, code: int) -> Packet:
+    """Return a packet that the rules do not tell from the one which made a flow's entry."""
+    outward = direction is Direction.EGRESS
+    inside, outside = (key.inside, key.inside_port), (key.outside, key.outside_port)
+    source, destination = (inside, outside) if outward else (outside, inside)
+    has_ports = key.protocol in (TCP, UDP)
+    return Packet(
+        source=source[0],
+        destination=destination[0],
+        protocol=key.protocol,
+        length=0,
+        source_port=source[1] if has_ports else None,
+        destination_port=destination[1] if has_ports else None,
+        icmp=None if key.query is None else Icmp(type=key.query.type, code=code),
+    )

@@ -1,0 +1,281 @@
+"""What needs no memory: steps 1 to 5, 7 and 8, and the names of flows.
+
+Read first: `reference/decide.py`, whose steps these are.
+"""
+
+import numpy as np
+
+from secgroup.decision import Reason
+from secgroup.engine.kernels import kernel
+from secgroup.engine.kernels.classify import (
+    acl_answer,
+    in_subnet,
+    is_broadcast,
+    is_router,
+    own_address,
+    service_at,
+)
+from secgroup.engine.kernels.track import hash_of
+from secgroup.engine.layout import (
+    DECIDED,
+    HAS_ICMP,
+    HAS_PORTS,
+    I8,
+    ICMP_KIND,
+    IPV6,
+    LATER,
+    LATER_FRAGMENT,
+    MALFORMED,
+    NO_KEY,
+    NOT_TRACKED,
+    NOWHERE,
+    U1,
+    U8,
+    DecisionColumns,
+    Packets,
+)
+from secgroup.engine.tables import Tables
+
+_MALFORMED = int(Reason.MALFORMED)
+_EXEMPT = int(Reason.EXEMPT)
+_NOT_UNICAST = int(Reason.NOT_UNICAST)
+_SOURCE_DEST_CHECK = int(Reason.SOURCE_DEST_CHECK)
+_NETWORK_ACL = int(Reason.NETWORK_ACL)
+_NO_GROUPS = int(Reason.NO_GROUPS)
+_MAPPED = 0xFFFF00000000
+_BROADCAST = 0xFFFFFFFFFFFF
+_TCP = 6
+_UDP = 17
+_ICMPV6 = 58
+_LINK_LOCAL = 0xFE80 >> 6
+_ALL_SERVERS_HI = 0xFF02 << 48
+_ALL_SERVERS_LO = 0x10002
+
+
+@kernel
+def is_multicast(family: int, hi: int, lo: int) -> bool:
+    """224.0.0.0/4 or ff00::/8."""
+    if family == 4:
+        return (lo >> np.uint64(28)) & np.uint64(15) == 14
+    return hi >> np.uint64(56) == 0xFF
+
+
+@kernel
+def is_link_local(hi: int) -> bool:
+    """fe80::/10."""
+    return hi >> np.uint64(54) == _LINK_LOCAL
+
+
+@kernel
+def is_neighbour_discovery(packets: Packets, i: int) -> bool:
+    """ICMPv6 133 to 136 from a neighbour."""
+    kind = np.int64(packets.icmp_type[i])
+    return (
+        packets.protocol[i] == _ICMPV6
+        and packets.shape[i] & HAS_ICMP != 0
+        and 133 <= kind <= 136
+        and packets.hop_limit[i] == 255
+    )
+
+
+@kernel
+def is_dhcp(tables: Tables, packets: Packets, i: int, interface: int, direction: int) -> bool:
+    """Tell whether a datagram is between a DHCP client inside and the router's server."""
+    source, destination = np.int64(packets.source_port[i]), np.int64(packets.destination_port[i])
+    family = np.int64(packets.family[i])
+    if direction == 1:
+        hi, lo = packets.destination_hi[i], packets.destination_lo[i]
+        if family == 4:
+            if source != 68 or destination != 67:
+                return False
+            return lo == _BROADCAST or is_router(tables, interface, family, hi, lo)
+        if source != 546 or destination != 547:
+            return False
+        return is_link_local(hi) or (hi == np.uint64(_ALL_SERVERS_HI) and lo == _ALL_SERVERS_LO)
+    hi, lo = packets.source_hi[i], packets.source_lo[i]
+    if family == 4:
+        if source != 67 or destination != 68:
+            return False
+        return is_router(tables, interface, family, hi, lo)
+    return source == 547 and destination == 546 and is_link_local(hi)
+
+
+@kernel
+def value_of(packets: Packets, i: int) -> int:
+    """Return the destination port, or the ICMP type and code, or 0."""
+    shape = np.int64(packets.shape[i])
+    if shape & HAS_PORTS:
+        return np.int64(packets.destination_port[i])
+    if shape & HAS_ICMP:
+        return np.int64(packets.icmp_type[i]) << 8 | np.int64(packets.icmp_code[i])
+    return 0
+
+
+@kernel
+def last_word(kinds: U1, packets: Packets, i: int, direction: int, owner: int) -> int:
+    """Return the ports, the owner and the protocol of a packet's key; NO_KEY when it has none."""
+    shape = np.int64(packets.shape[i])
+    if shape & LATER_FRAGMENT:
+        return NO_KEY
+    place = np.int64(packets.protocol[i])
+    inside, outside = np.int64(packets.source_port[i]), np.int64(packets.destination_port[i])
+    six = np.int64(packets.family[i]) == 6
+    if shape & HAS_ICMP:
+        kind = np.int64(kinds[256 * six + np.int64(packets.icmp_type[i])])
+        if kind == NOT_TRACKED:
+            return NO_KEY
+        place = ICMP_KIND + (kind ^ direction)
+        inside = np.int64(packets.identifier[i])
+        outside = inside ^ 0xFFFF
+    elif direction == 0:
+        inside, outside = outside, inside
+    return inside | outside << 16 | (owner | IPV6 * six | place << 24) << 32
+
+
+@kernel
+def decide_at_once(out: DecisionColumns, i: int, accepted: int, reason: int, logged: int) -> int:
+    """Write a decision that no flow takes part in."""
+    out.accepted[i] = accepted
+    out.reason[i] = reason
+    out.logged[i] = logged
+    return DECIDED
+
+
+@kernel
+def screen_one(tables: Tables, packets: Packets, i: int, out: DecisionColumns) -> int:
+    """Take steps 1 to 5, 7 and 8 for one packet; the ACL's answer goes to `out` as it is given.
+
+    Returns
+    -------
+    int
+        DECIDED, LATER, NOWHERE; NO_KEY for every packet that goes on.
+
+    """
+    interface = np.int64(packets.interface[i])
+    if interface < 0:
+        decide_at_once(out, i, 0, 0, 0)
+        return NOWHERE
+    shape = np.int64(packets.shape[i])
+    # 1
+    if shape & MALFORMED:
+        return decide_at_once(out, i, 0, _MALFORMED, 1)
+    family = np.int64(packets.family[i])
+    direction = np.int64(packets.direction[i])
+    protocol = np.int64(packets.protocol[i])
+    egress = direction == 1
+    to_hi, to_lo = packets.destination_hi[i], packets.destination_lo[i]
+    peer_hi = to_hi if egress else packets.source_hi[i]
+    peer_lo = to_lo if egress else packets.source_lo[i]
+    # 2
+    if protocol == _ICMPV6 and is_neighbour_discovery(packets, i):
+        return decide_at_once(out, i, 1, _EXEMPT, 0)
+    if protocol == _UDP and shape & HAS_PORTS and is_dhcp(tables, packets, i, interface, direction):
+        return decide_at_once(out, i, 1, _EXEMPT, 0)
+    # 3
+    if is_multicast(family, to_hi, to_lo):
+        return decide_at_once(out, i, 0, _NOT_UNICAST, 0)
+    if family == 4 and (to_lo == _BROADCAST or is_broadcast(tables, interface, to_lo)):
+        return decide_at_once(out, i, 0, _NOT_UNICAST, 0)
+    # 4
+    facts = tables.interfaces[interface]
+    if facts.source_dest_check:
+        inside_hi = packets.source_hi[i] if egress else to_hi
+        inside_lo = packets.source_lo[i] if egress else to_lo
+        if not own_address(tables, interface, family, inside_hi, inside_lo):
+            return decide_at_once(out, i, 0, _SOURCE_DEST_CHECK, 1)
+    # 5
+    port = -1
+    if shape & HAS_PORTS:
+        port = np.int64(packets.destination_port[i] if egress else packets.source_port[i])
+    exempt = np.int64(service_at(tables, interface, family, peer_hi, peer_lo, protocol, port))
+    if exempt != 0:
+        return decide_at_once(out, i, 1, _EXEMPT, exempt - 1)
+    # 6
+    if shape & LATER_FRAGMENT:
+        return LATER
+    # 7
+    acl = 0
+    if not in_subnet(tables, interface, family, peer_hi, peer_lo):
+        acl = np.int64(
+            acl_answer(
+                tables,
+                facts.acl,
+                direction,
+                family,
+                peer_hi,
+                peer_lo,
+                protocol,
+                value_of(packets, i),
+                shape & HAS_ICMP != 0,
+            )
+        )
+    out.acl_rule_number[i] = acl
+    if acl < 0 and not egress:
+        out.acl_rule_number[i] = -acl
+        return decide_at_once(out, i, 0, _NETWORK_ACL, 1)
+    # 8
+    if not facts.carries_groups:
+        out.acl_rule_number[i] = abs(acl) if acl != 0 else -1
+        if acl < 0:
+            return decide_at_once(out, i, 0, _NETWORK_ACL, 1)
+        return decide_at_once(out, i, 1, _NO_GROUPS, 1)
+    return NO_KEY
+
+
+@kernel
+def screen(
+    tables: Tables,
+    kinds: U1,
+    packets: Packets,
+    start: int,
+    stop: int,
+    out: DecisionColumns,
+    tags: I8,
+    last_words: I8,
+) -> None:
+    """Decide what needs no memory, and find what names the flows of the rest.
+
+    Parameters
+    ----------
+    start, stop
+        The rows to decide.
+    tags, last_words : int64, shape (stop - start,) or longer
+        Written: NO_KEY or 0 for a packet that goes on, and the last word of its key.
+
+    """
+    for i in range(start, stop):
+        out.address_class[i] = -1
+        out.port_class[i] = -1
+        out.acl_rule_number[i] = -1
+        out.entry[i] = -1
+        out.state_before[i] = 0
+        out.state_after[i] = 0
+        out.first[i] = -1
+        tag = screen_one(tables, packets, i, out)
+        if tag == NO_KEY:
+            interface = np.int64(packets.interface[i])
+            owner = np.int64(tables.interfaces[interface].owner)
+            word = last_word(kinds, packets, i, np.int64(packets.direction[i]), owner)
+            last_words[i - start] = word
+            if word != NO_KEY:
+                tag = 0
+        tags[i - start] = tag
+
+
+@kernel
+def name(packets: Packets, start: int, stop: int, secret: U8, last_words: I8, tags: I8) -> None:
+    """Hash the keys of the packets that have one."""
+    for at in range(stop - start):
+        i = start + at
+        egress = packets.direction[i] == 1
+        source_hi, source_lo = packets.source_hi[i], packets.source_lo[i]
+        to_hi, to_lo = packets.destination_hi[i], packets.destination_lo[i]
+        tag = hash_of(
+            secret,
+            source_lo if egress else to_lo,
+            source_hi if egress else to_hi,
+            to_lo if egress else source_lo,
+            to_hi if egress else source_hi,
+            np.uint64(last_words[at]),
+        )
+        tags[at] = tag if tags[at] == 0 else tags[at]
