@@ -801,6 +801,29 @@ def test_a_closed_pipe_is_silent(bench: Bench) -> None:
     running.stderr.close()
 
 
+def test_a_bar_shows_only_where_a_person_watches_and_it_takes_long(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from secgroup.cli import progress
+
+    class Watched(TextIOWrapper):
+        def isatty(self) -> bool:
+            return True
+
+    capture = bench.packets(*[SSH.data(at) for at in range(600)])
+    shown = []
+    for patience_s in (3600.0, 0.0):
+        screen = BytesIO()
+        with monkeypatch.context() as patch:
+            patch.setenv("TERM", "xterm")
+            patch.setattr(progress, "_PATIENCE_S", patience_s)
+            patch.setattr(sys, "stderr", Watched(screen, encoding="utf-8", write_through=True))
+            assert run(["replay", bench.path("network.json"), capture]) == 0
+        shown.append(screen.getvalue().decode())
+    assert shown[0] == ""
+    assert "packets" in shown[1]
+
+
 def test_direction_flags_place_what_addresses_do_not(bench: Bench) -> None:
     strangers = Talk(client="203.0.113.9", server="203.0.113.10")
     capture = bench.capture(

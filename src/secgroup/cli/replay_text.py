@@ -112,6 +112,8 @@ def _show_head(summary: Summary, name: str) -> None:
         f"  {_count(summary.decisions, 'decision')} at {_count(len(tally.interfaces), 'interface')}"
         f": {accepted:,} accepted, {summary.rejected:,} rejected"
     )
+    reasons = sorted(tally.reasons.items(), key=lambda item: (-item[1], item[0][1]))
+    click.echo("  " + ", ".join(f"{count:,} {reason.name}" for (_, reason), count in reasons))
     counts = {outcome: len(summary.of(outcome)) for outcome in Outcome}
     adopted = sum(each.adoption is not None and each.adoption.adopted for each in firewall.observed)
     click.echo(
@@ -140,10 +142,17 @@ def _show_refusals(
     if not groups:
         return
     click.echo(f"\n{title} ({meaning})")
-    for group in list(groups.values())[:_LINES]:
+    # What is not unicast never passes, and hides what might.
+    ordered = sorted(groups.values(), key=_is_noise)
+    for group in ordered[:_LINES]:
         _show_group(group, summary)
     if len(groups) > _LINES:
         click.echo(f"  and {len(groups) - _LINES:,} more like these (--json has all)")
+
+
+def _is_noise(group: list[Connection]) -> bool:
+    refusal = group[0].refusal
+    return refusal is not None and refusal.decision.reason is Reason.NOT_UNICAST
 
 
 def _alike(connection: Connection) -> tuple[object, ...]:
@@ -237,7 +246,8 @@ def label(interface: NetworkInterface) -> str:
 
 
 def _show_open(summary: Summary) -> None:
-    connections = [each for each in summary.firewall.observed if each.was_open]
+    was_open = [each for each in summary.firewall.observed if each.was_open]
+    connections = sorted(was_open, key=_is_adopted)
     if not connections:
         return
     click.echo("\nOpen before the capture")
@@ -245,6 +255,10 @@ def _show_open(summary: Summary) -> None:
         click.echo(f"  {_ends(each)}  {_how_adopted(each)}")
     if len(connections) > _LINES:
         click.echo(f"  and {len(connections) - _LINES:,} more (--json has all)")
+
+
+def _is_adopted(connection: Connection) -> bool:
+    return connection.adoption is not None and connection.adoption.adopted
 
 
 def _ends(connection: Connection) -> str:
