@@ -32,8 +32,8 @@ def add_acls(stack: Stack, vpcs: Vpcs) -> None:
         _add_acl(stack, vpcs, resource, acls.pop(resource.logical_id, []))
     for acl_id, entries in acls.items():
         if acl_id not in stack.draft.of(NetworkAcl):
-            stack.draft.warn(
-                f"{stack.source}: network ACL {acl_id} is not in the template; "
+            stack.warn(
+                f"network ACL {acl_id} is not in the template; "
                 f"left out: {', '.join(each.logical_id for each in entries)}"
             )
 

@@ -76,10 +76,7 @@ class Groups:
                 draft.of(SecurityGroup)[group_id] = _with_rules(known, rules)
         for group_id, rules in standalone.items():
             names = listed(rule.rule_id for rule in rules)
-            draft.warn(
-                f"{self._stack.source}: security group {group_id} is not in the template; "
-                f"left out: {names}"
-            )
+            self._stack.warn(f"security group {group_id} is not in the template; left out: {names}")
 
     # Which group a property means
 

@@ -144,9 +144,8 @@ class Plan:
     def _of_nat_gateway(self, resource: Resource) -> Iterator[Planned]:
         item = resource.properties
         if item.text("SubnetId") is None:
-            self._stack.draft.warn(
-                f"{self._stack.source}: {resource.path}: a NAT gateway without a subnet is not "
-                "modelled; left out"
+            self._stack.warn(
+                f"{resource.path}: a NAT gateway without a subnet is not modelled; left out"
             )
             return
         for planned in self._planned_interface(
@@ -213,8 +212,8 @@ class Plan:
         if not is_nat:
             wanted.ipv6 = self._wanted_ipv6(item, placement)
         if not wanted.ipv4 and not wanted.ipv6 and key not in self._given:
-            self._stack.draft.warn(
-                f"{self._stack.source}: {key} is left out: no block of "
+            self._stack.warn(
+                f"{key} is left out: no block of "
                 f"{subnet.subnet_id} is known (say its address with --address {key}=ADDRESS)"
             )
             return
@@ -254,9 +253,8 @@ class Plan:
         return Placement(subnet=subnet, maps_public_ip=False, assigns_ipv6=False)
 
     def _leave_out(self, key: str, subnet_id: str) -> None:
-        self._stack.draft.warn(
-            f"{self._stack.source}: {key} is left out: its subnet {subnet_id} is not in the files "
-            "(bring it with --with)"
+        self._stack.warn(
+            f"{key} is left out: its subnet {subnet_id} is not in the files (bring it with --with)"
         )
 
     def _group_ids(self, values: list[str | Unknown], vpc_id: str) -> tuple[str, ...]:

@@ -142,10 +142,7 @@ def add_route_tables(stack: Stack, vpcs: Vpcs) -> None:
         stack.draft.add(main, source=stack.source, path=resource.path)
     for table_id in routes:
         if table_id not in stack.draft.of(RouteTable):
-            stack.draft.warn(
-                f"{stack.source}: route table {table_id} is not in the template; "
-                "its routes are left out"
-            )
+            stack.warn(f"route table {table_id} is not in the template; its routes are left out")
 
 
 def _associated(stack: Stack, kind: str, name: str) -> dict[str, list[str]]:

@@ -20,7 +20,7 @@ from secgroup.sources.intrinsics import FUNCTIONS
 from secgroup.sources.parameters import Unknown
 from secgroup.sources.references import mentions
 from secgroup.sources.scope import Evaluated, Scope, text_of
-from secgroup.sources.template import Value
+from secgroup.sources.template import Value, plain
 
 T = TypeVar("T")
 
@@ -104,7 +104,11 @@ class Stack:
 
     def error(self, problem: str, path: str) -> InputError:
         """Return the error that names a place in the template."""
-        return InputError(problem, source=self.source, path=path)
+        return self.scope.error(problem, path)
+
+    def warn(self, text: str) -> None:
+        """Keep a warning about this template."""
+        self.draft.warn(f"{self.source}: {plain(text)}")
 
     def _active(self) -> Iterator[Resource]:
         for logical_id, declared in self.scope.resources.items():
@@ -296,7 +300,7 @@ class Stack:
         """Name each property that was met and is not modelled, once."""
         for (kind, name), paths in self.not_modelled.items():
             if kind in PROPERTIES:
-                self.draft.warn(f"{self.source}: {kind} {name} is not modelled: {listed(paths)}")
+                self.warn(f"{kind} {name} is not modelled: {listed(paths)}")
 
 
 def _warn_of_transforms(document: Mapping[str, Value], draft: Draft, source: str) -> bool:
@@ -309,7 +313,8 @@ def _warn_of_transforms(document: Mapping[str, Value], draft: Draft, source: str
             found.append(f"Transform {text_of(name) or '?'}")
     found.extend(sorted(set(_macros(document.get("Resources")))))
     if found:
-        draft.warn(f"{source}: not expanded, what it would add is missing: {listed(found)}")
+        text = f"not expanded, what it would add is missing: {listed(found)}"
+        draft.warn(f"{source}: {plain(text)}")
     return any(each != "Transform AWS::LanguageExtensions" for each in found)
 
 

@@ -276,8 +276,8 @@ class Vpcs:
         here = acl_id in self._stack.resources or vpc_id in self._stack.resources
         if not here and acl_id not in self._stack.draft.of(NetworkAcl):
             self._stack.draft.mention(NetworkAcl(network_acl_id=acl_id, vpc_id=vpc_id))
-            self._stack.draft.warn(
-                f"{self._stack.source}: without its entries the network ACL {acl_id} of "
+            self._stack.warn(
+                f"without its entries the network ACL {acl_id} of "
                 f"{subnet_id} refuses everything (bring them with --with)"
             )
         return acl_id

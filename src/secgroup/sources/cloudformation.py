@@ -119,13 +119,11 @@ def _name_what_is_left_out(stack: Stack) -> None:
         elif kind in SHAPE_TRAFFIC:
             shapers.append(f"{resource.logical_id} ({kind})")
     if nested:
-        stack.draft.warn(f"{stack.source}: nested stacks are not read: {listed(nested)}")
+        stack.warn(f"nested stacks are not read: {listed(nested)}")
     if shapers:
-        stack.draft.warn(
-            f"{stack.source}: these change what passes and are not modelled: {listed(shapers)}"
-        )
+        stack.warn(f"these change what passes and are not modelled: {listed(shapers)}")
     if makers:
-        stack.draft.warn(
-            f"{stack.source}: these make network interfaces that the template does not describe: "
+        stack.warn(
+            f"these make network interfaces that the template does not describe: "
             f"{listed(makers)} (add each with --host NAME=ADDRESS,Group)"
         )

@@ -16,7 +16,7 @@ from secgroup.sources.parameters import (
     parameter_value,
     pseudo_parameters,
 )
-from secgroup.sources.template import Value
+from secgroup.sources.template import Value, plain
 
 #: A value after evaluation; lists and mappings may hold Unknowns.
 Evaluated: TypeAlias = "str | bool | list[Evaluated] | dict[str, Evaluated] | Unknown | None"
@@ -57,6 +57,9 @@ def section(document: Mapping[str, Value], name: str, source: str | None) -> dic
         return {}
     if not isinstance(found, dict):
         raise InputError("expected a mapping of names", source=source, path=name)
+    for key in found:
+        if key != plain(key):
+            raise InputError(f"{plain(key)} is not a name", source=source, path=name)
     return found
 
 
@@ -114,7 +117,7 @@ class Scope:
 
     def error(self, problem: str, path: str) -> InputError:
         """Return the error that names a place in this template."""
-        return InputError(problem, source=self.source, path=path)
+        return InputError(plain(problem), source=self.source, path=plain(path))
 
     def parameter(self, name: str) -> Value | Unknown:
         """Return the value of a declared parameter.
