@@ -814,10 +814,11 @@ def test_a_bar_shows_only_where_a_person_watches_and_it_takes_long(
     shown = []
     for patience_s in (3600.0, 0.0):
         screen = BytesIO()
+        terminal = Watched(screen, encoding="utf-8", write_through=True)
         with monkeypatch.context() as patch:
             patch.setenv("TERM", "xterm")
             patch.setattr(progress, "_PATIENCE_S", patience_s)
-            patch.setattr(sys, "stderr", Watched(screen, encoding="utf-8", write_through=True))
+            patch.setattr(sys, "stderr", terminal)
             assert run(["replay", bench.path("network.json"), capture]) == 0
         shown.append(screen.getvalue().decode())
     assert shown[0] == ""
@@ -859,3 +860,33 @@ def test_a_terminal_gets_tables_and_a_pipe_gets_text(
     shown = screen.getvalue().decode()
     assert "Allowed, by rule" in shown
     assert "sgr-web-in-0" in shown
+
+
+DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "replay.md"
+
+
+def documented(header: str) -> list[str]:
+    """Return the names in the first column of the document's table with this header."""
+    lines = iter(DOCUMENT.read_text().splitlines())
+    for line in lines:
+        if line.startswith(f"| {header} |"):
+            break
+    next(lines)
+    return [line.split("|")[1].strip().strip("`") for line in iter(lambda: next(lines), "")]
+
+
+def test_the_outputs_have_the_fields_that_the_document_says(bench: Bench) -> None:
+    capture = bench.packets(SSH.syn())
+    found = bench.summary(capture, "--connections", bench.path("c.jsonl"))
+    assert list(found) == documented("summary field")
+    assert list(found["connections"][0]) == documented("connection field")
+    assert list(bench.lines("c.jsonl")[0]) == documented("flow field")
+
+
+def test_every_option_is_in_the_document() -> None:
+    from secgroup.cli.replay import command
+
+    text = DOCUMENT.read_text()
+    shared = {"--with", "--parameter", "--import", "--strict"}
+    options = {name for each in command.params for name in each.opts if name.startswith("--")}
+    assert {name for name in options - shared if name not in text} == set()

@@ -325,7 +325,7 @@ def _show_rules(summary: Summary) -> None:
     elsewhere = sum(not use.packets and not use.is_at_capture for use in rules)
     if elsewhere:
         click.echo(
-            f"\n{_count(elsewhere, 'rule')} of groups that no interface of this capture carries"
+            f"\n{_count(elsewhere, 'rule')} of groups that none of these interfaces carries"
         )
 
 
