@@ -443,3 +443,28 @@ def test_a_vpc_outside_of_the_template_stands_in_and_its_acl_refuses_everything(
     acl = network.acls[network.subnets["Subnet"].network_acl_id]
     assert acl.entries == ()
     assert any("refuses everything" in warning for warning in network.warnings)
+
+
+def test_a_default_vpc_that_the_files_describe_takes_what_names_no_subnet():
+    draft = Draft()
+    block = IPv4Network("172.31.0.0/16")
+    draft.add(Vpc(vpc_id="vpc-1", ipv4_blocks=(block,), is_default=True), source="d.json")
+    draft.add(NetworkAcl(network_acl_id="acl-1", vpc_id="vpc-1"), source="d.json")
+    for zone, part in zip("ab", block.subnets(new_prefix=20), strict=False):
+        subnet = Subnet(
+            subnet_id=f"subnet-{zone}",
+            vpc_id="vpc-1",
+            network_acl_id="acl-1",
+            ipv4_block=part,
+            availability_zone=f"us-east-1{zone}",
+        )
+        draft.add(subnet, source="d.json")
+    network = network_of(
+        """
+        Resources:
+          Web: {Type: AWS::EC2::Instance, Properties: {AvailabilityZone: us-east-1b}}
+        """,
+        draft=draft,
+    )
+    assert network.interfaces["Web"].subnet_id == "subnet-b"
+    assert "default-vpc" not in network.vpcs

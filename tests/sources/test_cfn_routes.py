@@ -141,6 +141,19 @@ def test_a_route_that_ec2_refuses_is_refused(properties, says):
     assert says in str(refused.value)
 
 
+def test_a_subnet_with_two_route_tables_is_refused():
+    with pytest.raises(InputError, match="Subnet has two route tables"):
+        with_vpc(
+            GATEWAYS
+            + """
+More: {Type: AWS::EC2::RouteTable, Properties: {VpcId: !Ref Vpc}}
+UseMore:
+  Type: AWS::EC2::SubnetRouteTableAssociation
+  Properties: {SubnetId: !Ref Subnet, RouteTableId: !Ref More}
+"""
+        )
+
+
 def test_a_route_to_what_only_a_deployment_knows_keeps_an_external():
     network = with_vpc(
         GATEWAYS

@@ -122,7 +122,8 @@ class Groups:
             self._rule(each, f"{group_id}/egress/{i}", group_id, is_egress=True)
             for i, each in enumerate(item.items("SecurityGroupEgress"))
         ]
-        if not egress and not any(rule.is_egress for rule in standalone):
+        has_own = item.get("SecurityGroupEgress") not in (None, [])
+        if not has_own and not any(rule.is_egress for rule in standalone):
             # Any egress rule, inline or standalone, takes the place of those that a new group
             # gets; an empty list does not (Template Reference, AWS::EC2::SecurityGroup).
             egress = [*defaults.egress_of_new_group(group_id, has_ipv6=bool(vpc.ipv6_blocks))]

@@ -147,10 +147,15 @@ def add_route_tables(stack: Stack, vpcs: Vpcs) -> None:
 
 def _associated(stack: Stack, kind: str, name: str) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
+    seen: set[str] = set()
     for resource in stack.of(kind):
         item = resource.properties
         table_id = stack.resource_id(item.required("RouteTableId"), "RouteTable")
-        found.setdefault(table_id, []).append(str(item.required(name)))
+        what = str(item.required(name))
+        if what in seen:
+            raise item.error(f"{what} has two route tables", name)
+        seen.add(what)
+        found.setdefault(table_id, []).append(what)
     return found
 
 

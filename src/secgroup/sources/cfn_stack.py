@@ -36,6 +36,8 @@ _OWN_ID: Final = {
     "NatGateway": ("NatGatewayId",),
 }
 _TRANSFORM: Final = "Fn::Transform"
+#: Adds functions, which are evaluated here; only its loops are named.
+_EXTENSIONS: Final = "AWS::LanguageExtensions"
 _FOR_EACH: Final = "Fn::ForEach::"
 
 
@@ -308,14 +310,14 @@ def _warn_of_transforms(document: Mapping[str, Value], draft: Draft, source: str
     found: list[str] = []
     transforms = document.get("Transform")
     for each in transforms if isinstance(transforms, list) else [transforms]:
-        if each is not None:
-            name = each.get("Name") if isinstance(each, dict) else each
-            found.append(f"Transform {text_of(name) or '?'}")
+        name = text_of(each.get("Name") if isinstance(each, dict) else each)
+        if each is not None and name != _EXTENSIONS:
+            found.append(f"Transform {name or '?'}")
     found.extend(sorted(set(_macros(document.get("Resources")))))
     if found:
         text = f"not expanded, what it would add is missing: {listed(found)}"
         draft.warn(f"{source}: {plain(text)}")
-    return any(each != "Transform AWS::LanguageExtensions" for each in found)
+    return bool(found)
 
 
 def _macros(value: Value) -> Iterator[str]:

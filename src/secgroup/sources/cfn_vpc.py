@@ -207,8 +207,10 @@ class Vpcs:
     def default_subnet(self, zone: str | None) -> Placement | None:
         """Return the default subnet of a zone (the first one without), None for a foreign zone."""
         vpc = self.default_vpc()
+        if vpc.vpc_id != DEFAULT_VPC_ID:
+            return self._known_default_subnet(vpc.vpc_id, zone)
         letter = (zone or f"{self.region}a").removeprefix(self.region)
-        if vpc.vpc_id != DEFAULT_VPC_ID or len(letter) != 1 or letter not in ZONE_LETTERS:
+        if len(letter) != 1 or letter not in ZONE_LETTERS:
             return None
         subnet_id = f"{vpc.vpc_id}.Subnet{letter.upper()}"
         if subnet_id not in self.placements:
@@ -225,6 +227,13 @@ class Vpcs:
                 subnet=subnet, maps_public_ip=True, assigns_ipv6=False
             )
         return self.placements[subnet_id]
+
+    def _known_default_subnet(self, vpc_id: str, zone: str | None) -> Placement | None:
+        """Return a subnet of a default VPC that the files describe."""
+        for _, subnet in sorted(self._stack.draft.of(Subnet).items()):
+            if subnet.vpc_id == vpc_id and zone in (None, subnet.availability_zone):
+                return Placement(subnet=subnet, maps_public_ip=True, assigns_ipv6=False)
+        return None
 
     # Subnets
 
@@ -265,6 +274,8 @@ class Vpcs:
 
     def _acl_of(self, subnet_id: str, vpc_id: str) -> str:
         associations = self._subnet_acls.get(subnet_id, [])
+        if len(associations) > 1:
+            raise associations[1].properties.error(f"{subnet_id} has two network ACLs", "SubnetId")
         if associations:
             value = associations[0].properties.required("NetworkAclId")
             acl_id = self._stack.resource_id(value, "NetworkAcl")
