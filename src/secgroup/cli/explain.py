@@ -121,7 +121,7 @@ def _draw(explanation: "Explanation") -> None:
                 leaf.add(f"nearest: {escape(block.nearest)}")
             change = "no single change found" if block.change is None else str(block.change)
             leaf.add(f"[cyan]change: {escape(change)}[/]")
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False)
     console.print(tree)
     if explanation.conclusion:
         console.print(escape(explanation.conclusion))

@@ -4,7 +4,7 @@ Owns the search for every layer that refuses, and the proof that the proposed ch
 The way is `path`'s, the parts are `question`'s, the words are `wording`'s.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Final
 
 from secgroup.decision import Reason
@@ -15,7 +15,7 @@ from secgroup.reference.box import parts_text
 from secgroup.reference.change import AddAclEntry, Change, Wanted, lift
 from secgroup.reference.endpoint import OutsideEnd, parse_literal
 from secgroup.reference.explanation import Block, Explanation, Outcome
-from secgroup.reference.journey import Answer, AtInterface, Journey, OnTheWay, Step
+from secgroup.reference.journey import Answer, AtInterface, Journey, Leg, OnTheWay, Step
 from secgroup.reference.memory import AS_DOCUMENTED, Switches
 from secgroup.reference.question import Pair, Part, Question, decide_pair, pairs_of
 from secgroup.reference.telling import line_of, tell
@@ -72,7 +72,10 @@ def explain(
     )
     found = question.endpoints(network)
     ways = Ways(network, switches=switches)
-    decided = {pair: list(_decide(ways, question, pair)) for pair in pairs_of(*found)}
+    clients = question.ports_of(found[0])
+    decided = {
+        pair: list(decide_pair(ways, pair, question.service, clients)) for pair in pairs_of(*found)
+    }
     answer = _answer(part.journey for parts in decided.values() for part in parts)
     blocks: tuple[Block, ...] = ()
     changes: tuple[Change, ...] = ()
@@ -82,12 +85,17 @@ def explain(
         source=found[0].label,
         destination=found[1].label,
         service=str(question.service),
-        client_ports=str(question.ports_of(found[0])),
+        client_ports=str(clients),
         family=question.family,
         answer=answer,
         outcomes=_outcomes(ways, decided, question),
         blocks=blocks,
         changes=changes,
+        notes=tuple(
+            f"without {', '.join(end.left_out)}: no IPv{question.family} address"
+            for end in found
+            if end.left_out
+        ),
     )
 
 
@@ -109,12 +117,6 @@ def _family(source: str, destination: str, *, ipv6: bool) -> int:
     if ipv6 and versions == {4}:
         raise InputError(f"{literals[0]} is not an IPv6 address")
     return 6 if ipv6 else next(iter(versions), 4)
-
-
-def _decide(ways: Ways, question: Question, pair: Pair, *, go_on: bool = False) -> Iterator[Part]:
-    source, _ = question.endpoints(ways.network)
-    ports = question.ports_of(source)
-    return decide_pair(ways, pair, question.service, ports, go_on=go_on)
 
 
 def _answer(journeys: Iterable[Journey]) -> Answer:
@@ -225,8 +227,9 @@ def _first_refusal(
 ) -> tuple[Step, Wanted] | None:
     """Return a refusal that is not known yet, and the part of the question that meets it."""
     source, destination = question.endpoints(ways.network)
+    clients = question.ports_of(source)
     for pair in pairs_of(source, destination):
-        parts = list(_decide(ways, question, pair, go_on=True))
+        parts = list(decide_pair(ways, pair, question.service, clients, go_on=True))
         first = None
         boxes = []
         for part in parts:
@@ -240,7 +243,7 @@ def _first_refusal(
                 source=source,
                 destination=destination,
                 service=question.service,
-                client_ports=question.ports_of(source),
+                client_ports=clients,
                 boxes=tuple(boxes),
             )
             return first, wanted
@@ -248,10 +251,11 @@ def _first_refusal(
 
 
 def _refusal_key(step: Step) -> tuple[object, ...]:
+    is_back = step.leg is Leg.BACK
     if isinstance(step, OnTheWay):
-        return (step.leg, step.place, step.code)
+        return (is_back, step.place, step.code)
     decision = step.decision
-    return (step.leg, step.interface_id, step.direction, decision.reason, decision.acl_rule_number)
+    return (is_back, step.interface_id, step.direction, decision.reason, decision.acl_rule_number)
 
 
 def _supersedes(new: Change, old: Change) -> bool:
@@ -272,8 +276,10 @@ def _is_proved(ways: Ways, question: Question, changes: Iterable[Change]) -> boo
     for change in changes:
         network = change.apply(network)
     changed = Ways(network, switches=ways.switches)
+    source, destination = question.endpoints(network)
+    clients = question.ports_of(source)
     return all(
         part.journey.answer is Answer.YES
-        for pair in pairs_of(*question.endpoints(network))
-        for part in _decide(changed, question, pair)
+        for pair in pairs_of(source, destination)
+        for part in decide_pair(changed, pair, question.service, clients)
     )

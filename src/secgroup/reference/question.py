@@ -131,6 +131,21 @@ class Part:
     journey: Journey
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _OnWay:
+    """The interfaces that a question's packets pass, and the addresses that stand in them."""
+
+    interface_ids: frozenset[str] = frozenset()
+    addresses: frozenset[Address] = frozenset()
+
+    def __or__(self, other: "_OnWay") -> "_OnWay":
+        """Return both together."""
+        return _OnWay(
+            interface_ids=self.interface_ids | other.interface_ids,
+            addresses=self.addresses | other.addresses,
+        )
+
+
 def decide_pair(
     ways: Ways, pair: Pair, service: Traffic, clients: PortRange, *, go_on: bool = False
 ) -> Iterator[Part]:
@@ -145,22 +160,30 @@ def decide_pair(
     nowhere = _nowhere(pair)
     if nowhere is not None:
         box = Box(protocol=-1, points=((0, 255),))
-        yield Part(box, Journey(conversation=_talk(pair, box), steps=(nowhere,)))
+        yield Part(box, Journey(conversation=conversation_of(pair, box), steps=(nowhere,)))
         return
-    on_way: set[str] = set()
+    on_way = _OnWay()
     while True:
         boxes = list(_boxes(ways, pair, service, clients, on_way))
-        found = set(on_way)
-        for talk in _explorers(pair, boxes):
-            journey = converse(ways, talk, go_on=go_on, explore=True)
-            found.update(
-                step.interface_id for step in journey.steps if isinstance(step, AtInterface)
-            )
+        steps = [
+            step
+            for talk in _explorers(pair, boxes)
+            for step in converse(ways, talk, go_on=go_on, explore=True).steps
+            if isinstance(step, AtInterface)
+        ]
+        found = on_way | _OnWay(
+            interface_ids=frozenset(step.interface_id for step in steps),
+            addresses=frozenset(
+                address
+                for step in steps
+                for address in (step.packet.source, step.packet.destination)
+            ),
+        )
         if found == on_way:
             break
         on_way = found
     for box in boxes:
-        yield Part(box, converse(ways, _talk(pair, box), go_on=go_on))
+        yield Part(box, converse(ways, conversation_of(pair, box), go_on=go_on))
 
 
 def _nowhere(pair: Pair) -> OnTheWay | None:
@@ -172,7 +195,7 @@ def _nowhere(pair: Pair) -> OnTheWay | None:
         not source.is_single or is_public(source.representative)
     ):
         return None
-    packet = _talk(pair, Box(protocol=-1, points=((0, 255),))).opener
+    packet = conversation_of(pair, Box(protocol=-1, points=((0, 255),))).opener
     if isinstance(source, NobodysEnd):
         return OnTheWay(
             leg=Leg.THERE,
@@ -192,7 +215,7 @@ def _nowhere(pair: Pair) -> OnTheWay | None:
     )
 
 
-def _talk(pair: Pair, box: Box) -> Conversation:
+def conversation_of(pair: Pair, box: Box) -> Conversation:
     """Return the conversation that stands for a box."""
     source, destination = pair
     is_other = box.protocol == -1
@@ -237,20 +260,21 @@ def _explorers(pair: Pair, boxes: Iterable[Box]) -> Iterator[Conversation]:
         key = (box.addresses, box.protocol, kind)
         if key not in seen:
             seen.add(key)
-            yield _talk(pair, box)
+            yield conversation_of(pair, box)
 
 
 # -------------------------------------------------------------------------------- cutting
 
 
 def _boxes(
-    ways: Ways, pair: Pair, service: Traffic, clients: PortRange, on_way: Iterable[str]
+    ways: Ways, pair: Pair, service: Traffic, clients: PortRange, on_way: _OnWay
 ) -> Iterator[Box]:
     """Cut the question by the rules, entries and routes of the interfaces on the way."""
     family = _family(pair)
     outside = next((end for end in pair if isinstance(end, OutsideEnd)), None)
-    traffics = list(_traffics(ways, on_way))
-    has_nat = any(each in ways.nat_of for each in on_way)
+    is_many = outside is not None and not outside.is_single
+    traffics = list(_traffics(ways, on_way, None if is_many else on_way.addresses))
+    has_nat = any(each in ways.nat_of for each in on_way.interface_ids)
     for protocol in _protocols(service, family):
         points, sets = _points(service, protocol, family, traffics)
         sets += _exempt(ways, on_way, protocol, outside)
@@ -306,29 +330,45 @@ def _points(
 
 
 def _exempt(
-    ways: Ways, on_way: Iterable[str], protocol: int, outside: OutsideEnd | None
+    ways: Ways, on_way: _OnWay, protocol: int, outside: OutsideEnd | None
 ) -> list[list[Span]]:
     """Return the ports of AWS's own services at the other end, which nothing filters."""
     if outside is None or not outside.is_single:
         return []
     return [
         [(service.port, service.port)]
-        for interface_id in sorted(on_way)
+        for interface_id in sorted(on_way.interface_ids)
         for service in ways.at(interface_id).services
         if protocol in service.protocols and outside.representative in service.addresses
     ]
 
 
-def _traffics(ways: Ways, on_way: Iterable[str]) -> Iterator[Traffic]:
-    for interface_id in sorted(on_way):
+def _traffics(
+    ways: Ways, on_way: _OnWay, addresses: frozenset[Address] | None
+) -> Iterator[Traffic]:
+    """Yield what the rules and entries on the way are for.
+
+    `addresses` are all that stand in the packets, None for any: what has none of them for its
+    peer never matches.
+    """
+    for interface_id in sorted(on_way.interface_ids):
         policy = ways.at(interface_id)
         for direction in Direction:
-            yield from (each.traffic for each in policy.permissions[direction])
-            yield from (each.traffic for each in policy.acl_entries[direction])
+            for permission in policy.permissions[direction]:
+                if addresses is None or any(map(permission.has_peer, addresses)):
+                    yield permission.traffic
+            for entry in policy.acl_entries[direction]:
+                block = entry.cidr
+                if (
+                    addresses is None
+                    or isinstance(block, External)
+                    or any(each in block for each in addresses if each.version == block.version)
+                ):
+                    yield entry.traffic
 
 
 def _peers(
-    ways: Ways, on_way: Iterable[str], protocol: int, spans: Sequence[Span], family: int
+    ways: Ways, on_way: _OnWay, protocol: int, spans: Sequence[Span], family: int
 ) -> Iterator[list[Span]]:
     """Yield the sets of addresses that rules, entries and routes tell apart."""
 
@@ -342,7 +382,7 @@ def _peers(
             first <= span[1] and span[0] <= last for first, last in spans
         )
 
-    for interface_id in sorted(on_way):
+    for interface_id in sorted(on_way.interface_ids):
         policy = ways.at(interface_id)
         for direction in Direction:
             for permission in policy.permissions[direction]:
