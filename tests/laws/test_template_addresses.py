@@ -58,6 +58,7 @@ def test_law_the_order_of_resources_does_not_matter(keys, chance):
 
 
 @given(several_names)
+@pytest.mark.semantics("template-12")
 def test_law_no_two_interfaces_share_an_address_and_none_has_one_that_aws_keeps(keys):
     found = [each for every in addresses_of(keys, SMALL).values() for each in every]
     assert len(set(found)) == len(keys)

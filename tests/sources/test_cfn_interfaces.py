@@ -142,6 +142,7 @@ def test_an_interface_cannot_be_attached_twice():
     )
 
 
+@pytest.mark.semantics("template-13")
 def test_a_group_of_another_vpc_is_refused():
     assert "Resources.Web.Properties: is in Vpc, its group Far in Other" in refusal(
         """
@@ -188,6 +189,7 @@ def test_a_template_without_a_vpc_uses_the_default_one():
 # Public addresses
 
 
+@pytest.mark.semantics("template-6")
 def test_an_instance_in_a_subnet_that_maps_gets_a_public_address():
     network = with_vpc(
         PUBLIC_SUBNET
@@ -212,6 +214,7 @@ Eni: {Type: AWS::EC2::NetworkInterface, Properties: {SubnetId: !Ref Public}}
     assert public["Web"] != public["Yes"]
 
 
+@pytest.mark.semantics("template-7")
 def test_elastic_addresses_go_where_they_are_associated():
     network = with_vpc(
         PUBLIC_SUBNET
@@ -252,6 +255,7 @@ In:
 # IPv6
 
 
+@pytest.mark.semantics("template-8")
 def test_a_subnet_that_assigns_ipv6_addresses_gives_one_and_a_count_gives_as_many():
     network = with_vpc(
         WITH_IPV6
@@ -314,6 +318,7 @@ def test_a_nat_gateway_is_an_interface_without_groups():
     assert network.interfaces["Inner"].ipv4 == (PrivateIpv4(address=IPv4Address("10.0.1.9")),)
 
 
+@pytest.mark.semantics("template-10")
 def test_an_interface_endpoint_has_an_interface_in_each_of_its_subnets():
     network = with_vpc(
         PUBLIC_SUBNET

@@ -236,6 +236,26 @@ def test_rules_join_the_default_group_of_a_vpc():
     ]
 
 
+@pytest.mark.semantics("template-14")
+def test_a_standalone_egress_rule_takes_the_place_of_the_default_groups_too():
+    network = with_vpc(
+        """
+        Out:
+          Type: AWS::EC2::SecurityGroupEgress
+          Properties:
+            GroupId: !GetAtt Vpc.DefaultSecurityGroup
+            IpProtocol: tcp
+            FromPort: 443
+            ToPort: 443
+            CidrIp: 0.0.0.0/0
+        """
+    )
+    assert rules_of(network, "Vpc.DefaultSecurityGroup") == [
+        "Vpc.DefaultSecurityGroup/ingress/0 in all Vpc.DefaultSecurityGroup",
+        "Out out tcp/443 0.0.0.0/0",
+    ]
+
+
 def test_a_group_is_associated_with_further_vpcs():
     network = with_vpc(
         """
@@ -274,6 +294,7 @@ def test_a_prefix_list_has_its_entries():
 # Network ACLs
 
 
+@pytest.mark.semantics("template-11")
 def test_a_subnet_without_an_association_has_its_vpcs_default_acl():
     network = with_vpc("")
     acl = network.acls[network.subnets["Subnet"].network_acl_id]
