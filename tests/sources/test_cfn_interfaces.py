@@ -155,6 +155,22 @@ def test_a_group_of_another_vpc_is_refused():
     )
 
 
+@pytest.mark.parametrize("second", ["SubnetId: !Ref Subnet", "NetworkInterfaceId: !Ref Eni"])
+def test_an_instance_cannot_have_two_primary_interfaces(second):
+    found = refusal(
+        f"""
+        Eni: {{Type: AWS::EC2::NetworkInterface, Properties: {{SubnetId: !Ref Subnet}}}}
+        Web:
+          Type: AWS::EC2::Instance
+          Properties:
+            NetworkInterfaces:
+              - {{DeviceIndex: 0, SubnetId: !Ref Subnet}}
+              - {{DeviceIndex: 0, {second}}}
+        """
+    )
+    assert "Web stands twice" in found or "two interfaces with the device index 0" in found
+
+
 # The default VPC
 
 

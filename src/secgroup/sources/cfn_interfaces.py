@@ -179,7 +179,10 @@ class Interfaces:
             )
         self._is_placing = True
         for planned in self._plan.every():
-            self._planned[planned.noun.interface_id] = planned
+            interface_id = planned.noun.interface_id
+            if interface_id in self._planned:
+                raise self._stack.error(f"{interface_id} stands twice", planned.wanted.path)
+            self._planned[interface_id] = planned
         self._attach()
         self._take_given()
         self._public.associate(self._planned, self._primary)

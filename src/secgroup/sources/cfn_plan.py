@@ -86,13 +86,15 @@ class Plan:
         for resource in self._stack.of("Instance"):
             yield from self._of_instance(resource)
         for resource in self._stack.of("NetworkInterface"):
-            yield from self._planned_interface(
-                resource.properties,
-                resource.logical_id,
-                groups=resource.properties.texts("GroupSet"),
-            )
+            groups = resource.properties.texts("GroupSet")
+            planned = self._planned(resource.properties, resource.logical_id, groups=groups)
+            if planned is not None:
+                planned.gets_public = False
+                yield planned
         for resource in self._stack.of("NatGateway"):
-            yield from self._of_nat_gateway(resource)
+            planned = self._of_nat_gateway(resource)
+            if planned is not None:
+                yield planned
         for resource in self._stack.of("VPCEndpoint"):
             yield from self.of_endpoint(resource)
 
@@ -125,39 +127,35 @@ class Plan:
     ) -> Iterator[Planned]:
         logical_id = resource.logical_id
         key = logical_id if index == 0 else f"{logical_id}/eth{index}"
-        for planned in self._planned_interface(item, key, groups=groups, zone=zone):
-            placement = self._placement(item, key, zone)
-            maps = placement is not None and placement.maps_public_ip and may_map and index == 0
-            if item is resource.properties:
-                planned.gets_public = maps
-            else:
-                planned.gets_public = item.flag("AssociatePublicIpAddress", default=maps)
-            check = resource.properties.flag("SourceDestCheck", default=True)
-            planned.noun = replace(
-                planned.noun,
-                instance_id=logical_id,
-                device_index=index,
-                source_dest_check=check if index == 0 else True,
-            )
-            yield planned
+        planned = self._planned(item, key, groups=groups, zone=zone)
+        if planned is None:
+            return
+        planned.gets_public &= may_map and index == 0
+        if item is not resource.properties:
+            planned.gets_public = item.flag("AssociatePublicIpAddress", default=planned.gets_public)
+        check = resource.properties.flag("SourceDestCheck", default=True)
+        planned.noun = replace(
+            planned.noun,
+            instance_id=logical_id,
+            device_index=index,
+            source_dest_check=check if index == 0 else True,
+        )
+        yield planned
 
-    def _of_nat_gateway(self, resource: Resource) -> Iterator[Planned]:
+    def _of_nat_gateway(self, resource: Resource) -> Planned | None:
         item = resource.properties
         if item.text("SubnetId") is None:
             self._stack.warn(
                 f"{resource.path}: a NAT gateway without a subnet is not modelled; left out"
             )
-            return
-        for planned in self._planned_interface(
-            item, resource.logical_id, groups=[], kind="natGateway"
-        ):
-            extra = [
-                known_ipv4(item, each, "SecondaryPrivateIpAddresses")
-                for each in item.texts("SecondaryPrivateIpAddresses")
-            ]
-            planned.wanted.ipv4 += extra
+            return None
+        planned = self._planned(item, resource.logical_id, groups=[], kind="natGateway")
+        if planned is not None:
+            name = "SecondaryPrivateIpAddresses"
+            planned.wanted.ipv4 += [known_ipv4(item, each, name) for each in item.texts(name)]
             planned.noun = replace(planned.noun, source_dest_check=False)
-            yield planned
+            planned.gets_public = False
+        return planned
 
     def of_endpoint(self, resource: Resource) -> list[Planned]:
         """Return the interfaces of an endpoint: one in each of its subnets."""
@@ -193,7 +191,7 @@ class Plan:
             found.append(Planned(noun=noun, wanted=wanted, names=(key, resource.logical_id)))
         return found
 
-    def _planned_interface(
+    def _planned(
         self,
         item: Item,
         key: str,
@@ -201,10 +199,10 @@ class Plan:
         groups: list[str | Unknown],
         zone: str | Unknown | None = None,
         kind: str | None = None,
-    ) -> Iterator[Planned]:
+    ) -> Planned | None:
         placement = self._placement(item, key, zone)
         if placement is None:
-            return
+            return None
         subnet = placement.subnet
         is_nat = kind is not None
         wanted = Wanted(key=key, path=item.path, subnet=subnet)
@@ -216,7 +214,7 @@ class Plan:
                 f"{key} is left out: no block of "
                 f"{subnet.subnet_id} is known (say its address with --address {key}=ADDRESS)"
             )
-            return
+            return None
         is_resource = item.kind == "AWS::EC2::NetworkInterface"
         noun = NetworkInterface(
             interface_id=key,
@@ -230,7 +228,7 @@ class Plan:
             source_dest_check=item.flag("SourceDestCheck", default=True) if is_resource else True,
             tracking=_tracking(item) if is_resource else ConnectionTracking(),
         )
-        yield Planned(noun=noun, wanted=wanted, names=(key,))
+        return Planned(noun=noun, wanted=wanted, names=(key,), gets_public=placement.maps_public_ip)
 
     def _placement(self, item: Item, key: str, zone: str | Unknown | None) -> Placement | None:
         value = item.text("SubnetId")
