@@ -11,12 +11,13 @@ from secgroup.errors import InputError
 from secgroup.model.interface import Instance
 from secgroup.model.network import Network
 from secgroup.net.ports import PortRange, parse_service
+from secgroup.reference.alike import alike
 from secgroup.reference.box import Box
 from secgroup.reference.change import AddAclEntry, AddRoute, SwitchCheckOff
 from secgroup.reference.explanation import Explanation
 from secgroup.reference.journey import Answer
 from secgroup.reference.path import converse
-from secgroup.reference.question import Question, conversation_of, decide_pair, pairs_of
+from secgroup.reference.question import Pair, Question, conversation_of, decide_pair, pairs_of
 from secgroup.reference.ways import Ways
 from tests.support.vpcs import OPEN, Plan, two_subnets
 
@@ -740,3 +741,65 @@ def test_law_unknown_never_becomes_yes(plan: Plan, ends: tuple[str, str], servic
     reasons = [line.answer for o in found.outcomes for m in o.messages for line in m.lines]
     if Answer.UNKNOWN in reasons:
         assert found.answer is not Answer.YES
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    plans(),
+    st.lists(st.integers(0, 255), min_size=2, max_size=5, unique=True),
+    st.sampled_from(SERVICES),
+)
+def test_law_pairs_that_are_alike_get_one_answer(
+    plan: Plan, hosts: list[int], service: str
+) -> None:
+    for host in hosts:
+        if host not in (5, 9):
+            plan.interface(f"eni-a{host}", "sub-a", f"10.0.1.{host}", "sg-a")
+            plan.interface(f"eni-b{host}", "sub-b", f"10.0.2.{host}", "sg-b")
+    ways = Ways(plan.network())
+    question = Question(source="sg-a", destination="sg-b", service=parse_service(service), family=4)
+    source, destination = question.endpoints(ways.network)
+    ports = question.ports_of(source)
+
+    def answers(pair: Pair) -> list[tuple[Box, Answer]]:
+        parts = decide_pair(ways, pair, question.service, ports)
+        return [(part.box, part.journey.answer) for part in parts]
+
+    for first, *others in alike(ways.network, pairs_of(source, destination)):
+        for other in others:
+            assert answers(other) == answers(first)
+
+
+def test_fleet_is_decided_once_for_all_that_are_alike() -> None:
+    plan = (
+        two_subnets()
+        .group("sg-b", "in tcp/443 sg-a")
+        .acl(
+            "sub-b",
+            "out 10 allow all 0.0.0.0/0",
+            "in 5 deny all 10.0.1.77/32",
+            "in 10 allow all 0.0.0.0/0",
+        )
+    )
+    for host in range(10, 90):
+        plan.interface(f"eni-a{host}", "sub-a", f"10.0.1.{host}", "sg-a")
+        plan.interface(f"eni-b{host}", "sub-b", f"10.0.2.{host}", "sg-b")
+    refused, allowed = explain(plan, "sg-a", "sg-b").outcomes
+    assert {source for source, _ in refused.pairs} == {"eni-a77"}
+    assert (len(refused.pairs), len(allowed.pairs)) == (81, 80 * 81)
+
+
+def test_too_many_pairs_are_refused() -> None:
+    plan = two_subnets().vpc("vpc-9", "10.9.0.0/16").subnet("sub-z", "vpc-9", "10.9.0.0/16")
+    for number in range(400):
+        address = f"10.9.{number // 200}.{number % 200 + 4}"
+        plan.interface(f"eni-{number}", "sub-z", address, "sg-a", "sg-b")
+    with pytest.raises(InputError, match="over 100000 pairs"):
+        explain(plan, "sg-a", "sg-b")
+
+
+def test_members_without_an_address_of_the_family_are_named() -> None:
+    plan = two_subnets().interface("eni-c", "sub-b", "10.0.2.6", "sg-b")
+    found = explain(plan, "eni-a", "sg-b", ipv6=True)
+    assert found.notes == ("without eni-c: no IPv6 address",)
+    assert "note: without eni-c" in str(found)

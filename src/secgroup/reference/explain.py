@@ -4,13 +4,14 @@ Owns the search for every layer that refuses, and the proof that the proposed ch
 The way is `path`'s, the parts are `question`'s, the words are `wording`'s.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from secgroup.decision import Reason
 from secgroup.errors import InputError
 from secgroup.model.network import Network
 from secgroup.net.ports import PortRange, Traffic, parse_service
+from secgroup.reference.alike import alike
 from secgroup.reference.box import parts_text
 from secgroup.reference.change import AddAclEntry, Change, Wanted, lift
 from secgroup.reference.endpoint import OutsideEnd, parse_literal
@@ -24,6 +25,8 @@ from secgroup.reference.wording import nearest
 
 #: Refusals that are looked at before the search is given up.
 MOST_BLOCKS: Final = 64
+#: So many pairs are decided one by one.
+FEW_PAIRS: Final = 32
 
 
 def explain(
@@ -73,10 +76,11 @@ def explain(
     found = question.endpoints(network)
     ways = Ways(network, switches=switches)
     clients = question.ports_of(found[0])
-    decided = {
-        pair: list(decide_pair(ways, pair, question.service, clients)) for pair in pairs_of(*found)
-    }
-    answer = _answer(part.journey for parts in decided.values() for part in parts)
+    decided = [
+        (pairs, list(decide_pair(ways, pairs[0], question.service, clients)))
+        for pairs in _classes(network, pairs_of(*found))
+    ]
+    answer = _answer(part.journey for _, parts in decided for part in parts)
     blocks: tuple[Block, ...] = ()
     changes: tuple[Change, ...] = ()
     if answer is not Answer.YES:
@@ -119,6 +123,11 @@ def _family(source: str, destination: str, *, ipv6: bool) -> int:
     return 6 if ipv6 else next(iter(versions), 4)
 
 
+def _classes(network: Network, pairs: Sequence[Pair]) -> Sequence[Sequence[Pair]]:
+    """Put pairs together that are alike, where there are so many that it is worth looking."""
+    return [(pair,) for pair in pairs] if len(pairs) <= FEW_PAIRS else alike(network, pairs)
+
+
 def _answer(journeys: Iterable[Journey]) -> Answer:
     answers = {journey.answer for journey in journeys}
     return next((each for each in (Answer.NO, Answer.UNKNOWN) if each in answers), Answer.YES)
@@ -128,26 +137,39 @@ def _answer(journeys: Iterable[Journey]) -> Answer:
 
 
 def _outcomes(
-    ways: Ways, decided: dict[Pair, list[Part]], question: Question
+    ways: Ways, decided: Sequence[tuple[Sequence[Pair], list[Part]]], question: Question
 ) -> tuple[Outcome, ...]:
-    """Put together what meets the same; refusals come first."""
-    found: dict[tuple[object, ...], list[tuple[Pair, list[Part]]]] = {}
-    for pair, parts in decided.items():
+    """Put together what meets the same; refusals come first.
+
+    Parameters
+    ----------
+    decided : sequence of pair
+        Pairs that are alike, and the parts of the first of them.
+
+    """
+    found: dict[
+        tuple[tuple[object, ...], tuple[str, ...]], list[tuple[Sequence[Pair], list[Part]]]
+    ] = {}
+    for pairs, parts in decided:
         by_key: dict[tuple[object, ...], list[Part]] = {}
         for part in parts:
             by_key.setdefault(_key(part.journey), []).append(part)
         for key, same in by_key.items():
-            texts = _parts_text(pair, same, parts, question)
-            found.setdefault((key, texts), []).append((pair, same))
+            texts = _parts_text(pairs[0], same, parts, question)
+            found.setdefault((key, texts), []).append((pairs, same))
     order = {Answer.NO: 0, Answer.UNKNOWN: 1, Answer.YES: 2}
     outcomes = [
         Outcome(
             answer=members[0][1][0].journey.answer,
-            pairs=tuple((source.label, destination.label) for (source, destination), _ in members),
-            parts=_parts_text(members[0][0], members[0][1], decided[members[0][0]], question),
+            pairs=tuple(
+                (source.label, destination.label)
+                for pairs, _ in members
+                for source, destination in pairs
+            ),
+            parts=texts,
             messages=tell(ways, members[0][1][0].journey),
         )
-        for members in found.values()
+        for (_, texts), members in found.items()
     ]
     return tuple(sorted(outcomes, key=lambda each: order[each.answer]))
 
@@ -228,7 +250,7 @@ def _first_refusal(
     """Return a refusal that is not known yet, and the part of the question that meets it."""
     source, destination = question.endpoints(ways.network)
     clients = question.ports_of(source)
-    for pair in pairs_of(source, destination):
+    for pair, *_ in _classes(ways.network, pairs_of(source, destination)):
         parts = list(decide_pair(ways, pair, question.service, clients, go_on=True))
         first = None
         boxes = []
@@ -280,6 +302,6 @@ def _is_proved(ways: Ways, question: Question, changes: Iterable[Change]) -> boo
     clients = question.ports_of(source)
     return all(
         part.journey.answer is Answer.YES
-        for pair in pairs_of(source, destination)
+        for pair, *_ in _classes(network, pairs_of(source, destination))
         for part in decide_pair(changed, pair, question.service, clients)
     )

@@ -63,6 +63,9 @@ WIDE_TYPES: Final = frozenset(
     }
 )
 
+#: Pairs of members that a question may have.
+MOST_PAIRS: Final = 100_000
+
 Pair: TypeAlias = tuple[End, End]
 
 
@@ -85,11 +88,17 @@ class Question:
         Raises
         ------
         InputError
-            One of them is nothing or several things; or no packet could go between them.
+            One of them is nothing or several things; no packet could go between them, or there
+            are too many members.
 
         """
         source = find_endpoint(network, self.source, self.family)
         destination = find_endpoint(network, self.destination, self.family)
+        if len(source.ends) * len(destination.ends) > MOST_PAIRS:
+            raise InputError(
+                f"from {source.label} to {destination.label} are over {MOST_PAIRS} pairs "
+                "(ask about one member)"
+            )
         if not pairs_of(source, destination):
             raise InputError(
                 f"from {source.label} to {destination.label} no packet passes the network "
