@@ -10,6 +10,7 @@ import time
 from collections.abc import Sequence
 from io import BytesIO, TextIOWrapper
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -402,6 +403,16 @@ def test_a_capture_may_come_from_standard_input(
     found = bench.summary("-", *annotate)
     assert (found["capture"], found["decisions"]) == ("standard input", 3)
     assert (bench.folder / "a.pcapng").exists() == bool(options)
+
+
+def test_a_named_pipe_is_read_once_and_annotated(bench: Bench) -> None:
+    content = pcapng(apart(*SSH.handshake()))
+    os.mkfifo(bench.path("fifo"))
+    writing = Thread(target=lambda: Path(bench.path("fifo")).write_bytes(content), daemon=True)
+    writing.start()
+    found = bench.summary(bench.path("fifo"), "--annotate", bench.path("a.pcapng"))
+    assert found["decisions"] == 3
+    assert (bench.folder / "a.pcapng").read_bytes().count(b"secgroup: ") == 3
 
 
 @pytest.mark.semantics("replay-26")
@@ -823,6 +834,18 @@ def test_a_bar_shows_only_where_a_person_watches_and_it_takes_long(
         shown.append(screen.getvalue().decode())
     assert shown[0] == ""
     assert "packets" in shown[1]
+
+
+def test_decisions_into_a_closed_pipe_are_silent(bench: Bench) -> None:
+    capture = bench.packets(*[SSH.data(at) for at in range(2000)])
+    running = program(bench.path("network.json"), capture, "--decisions", "/dev/stdout")
+    assert running.stdout is not None
+    assert running.stdout.readline().startswith(b'{"frame": 1,')
+    running.stdout.close()
+    assert running.wait(timeout=60) == 0
+    assert running.stderr is not None
+    assert running.stderr.read() == b""
+    running.stderr.close()
 
 
 def test_direction_flags_place_what_addresses_do_not(bench: Bench) -> None:

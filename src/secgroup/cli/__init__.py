@@ -4,6 +4,7 @@ Each command is a module of this package, loaded only when it is asked for.
 """
 
 import importlib
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -48,7 +49,9 @@ class _LazyGroup(click.Group):
             return super().invoke(ctx)
         except KeyboardInterrupt:
             raise click.exceptions.Exit(INTERRUPTED) from None
-        except BrokenPipeError:
+        except (BrokenPipeError, OutputError) as error:
+            if isinstance(error, OutputError) and not isinstance(error.__cause__, BrokenPipeError):
+                raise
             _leave_pipe()
             raise click.exceptions.Exit(DONE) from None
 
@@ -102,5 +105,8 @@ def _complain(text: str, code: int) -> int:
 
 
 def main() -> None:
-    """Be the program `secgroup`."""
+    """Be the program `secgroup`; a terminal that lacks a character gets a question mark."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     sys.exit(run())

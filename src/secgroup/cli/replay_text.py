@@ -98,13 +98,8 @@ def _some(names: Iterable[str]) -> str:
 
 def _show_head(summary: Summary, name: str) -> None:
     firewall, tally = summary.firewall, summary.tally
-    first_ns = tally.first_ns or 0
-    began = datetime.fromtimestamp(first_ns // 1_000_000_000, UTC)
-    length_s = firewall.now_ms / 1000 - first_ns // 1_000_000 / 1000
-    click.echo(
-        f"{name}: {_count(tally.frames, 'frame')} in {length_s:,.3f} s "
-        f"from {began:%Y-%m-%d %H:%M:%S} UTC"
-    )
+    span = "" if tally.first_ns is None else _span(tally.first_ns, firewall.now_ms)
+    click.echo(f"{name}: {_count(tally.frames, 'frame')}{span}")
     if summary.damage is not None:
         click.echo(f"  cut short: {summary.damage}")
     accepted = summary.decisions - summary.rejected
@@ -123,6 +118,12 @@ def _show_head(summary: Summary, name: str) -> None:
     )
     for frame, change in summary.made:
         click.echo(f"  {change.name} in force from frame {frame:,} on ({change.time.text})")
+
+
+def _span(first_ns: int, last_ms: int) -> str:
+    began = datetime.fromtimestamp(first_ns // 1_000_000_000, UTC)
+    length_s = last_ms / 1000 - first_ns // 1_000_000 / 1000
+    return f" in {length_s:,.3f} s from {began:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _show_refused(summary: Summary) -> None:
@@ -324,9 +325,7 @@ def _show_rules(summary: Summary) -> None:
     draw("Rules never used", ("rule", "allows"), [_rule_text(use) for use in unused])
     elsewhere = sum(not use.packets and not use.is_at_capture for use in rules)
     if elsewhere:
-        click.echo(
-            f"\n{_count(elsewhere, 'rule')} of groups that none of these interfaces carries"
-        )
+        click.echo(f"\n{_count(elsewhere, 'rule')} of groups that none of these interfaces carries")
 
 
 def _show_acl_entries(summary: Summary) -> None:
