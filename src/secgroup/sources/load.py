@@ -78,11 +78,10 @@ def load(
             else:
                 answers.add(value, source=name, name=file.name)
     describe.read(answers, draft)
-    if templates:
-        # PyYAML costs more than the rest of a start; only templates need it.
-        from secgroup.sources import cloudformation
-    # A template may name what the describe output has; it is read when that is there.
     for text, name in templates:
+        # Read when what it may name is there, and imported by need: PyYAML is slow to start.
+        from secgroup.sources import cloudformation
+
         cloudformation.read(
             text, draft, source=name, parameters=parameters, imports=imports, addresses=addresses
         )
