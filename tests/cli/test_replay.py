@@ -104,6 +104,26 @@ def test_a_scan_is_one_entry(bench: Bench) -> None:
     assert "203.0.113.9 → 10.0.1.5  tcp/1, 2, 3, 4, 5, 6, 7, 8, …  (19 connections)" in out
 
 
+def test_what_never_ends_is_cut_on_the_screen_and_whole_for_machines(bench: Bench) -> None:
+    bench.network(
+        {"sg-a": [f"in tcp/{port} 203.0.113.0/24" for port in range(1000, 1050)]},
+        {"eni-a": "10.0.1.5 sg-a"},
+    )
+    clients = [Talk(client=f"203.0.113.{host}", server="10.0.1.5").syn() for host in range(1, 31)]
+    capture = bench.packets(*clients)
+    _, out, _ = bench.replay(capture)
+    assert "and 10 more like these (--json has all)" in out
+    assert "and 10 more (--json has all)" in out[out.index("Rules never used") :]
+    found = bench.summary(capture)
+    assert (len(found["connections"]), len(found["rules"])) == (30, 50)
+
+
+def test_what_is_not_unicast_stands_behind_what_might_pass(bench: Bench) -> None:
+    announcement = Talk(client="10.0.1.5", server="224.0.0.251", c=5353, s=5353)
+    _, out, _ = bench.replay(bench.packets(announcement.udp(), TELNET.syn()))
+    assert out.index("tcp/23") < out.index("224.0.0.251")
+
+
 @pytest.mark.semantics("replay-18")
 def test_the_summary_counts_packets_after_a_refusal_apart(bench: Bench) -> None:
     (only,) = bench.summary(bench.packets(*TELNET.handshake()))["connections"]

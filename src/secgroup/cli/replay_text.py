@@ -22,6 +22,7 @@ from secgroup.replay.who import Undecided
 
 #: Lines of a list before the rest is only counted; `--json` has everything.
 _LINES: Final = 20
+_ROWS: Final = 40
 _ADDRESSES: Final = 5
 
 #: What each cause is called.
@@ -307,6 +308,12 @@ def verdict_of(connection: Connection | None) -> str:
     return text
 
 
+def _table(title: str, header: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    draw(title, header, rows[:_ROWS])
+    if len(rows) > _ROWS:
+        click.echo(f"  and {len(rows) - _ROWS:,} more (--json has all)")
+
+
 def _rule_text(use: RuleUse) -> tuple[str, str]:
     rule = use.rule
     way = "egress to" if rule.is_egress else "ingress from"
@@ -316,13 +323,13 @@ def _rule_text(use: RuleUse) -> tuple[str, str]:
 def _show_rules(summary: Summary) -> None:
     rules = summary.rules()
     used = sorted((use for use in rules if use.packets), key=lambda use: -use.packets)
-    draw(
+    _table(
         "Allowed, by rule",
         ("rule", "allows", "connections", "packets"),
         [(*_rule_text(use), f"{use.connections:,}", f"{use.packets:,}") for use in used],
     )
     unused = [use for use in rules if not use.packets and use.is_at_capture]
-    draw("Rules never used", ("rule", "allows"), [_rule_text(use) for use in unused])
+    _table("Rules never used", ("rule", "allows"), [_rule_text(use) for use in unused])
     elsewhere = sum(not use.packets and not use.is_at_capture for use in rules)
     if elsewhere:
         click.echo(f"\n{_count(elsewhere, 'rule')} of groups that none of these interfaces carries")
@@ -338,7 +345,7 @@ def _show_acl_entries(summary: Summary) -> None:
         )
         for use in summary.acl_entries()
     ]
-    draw("Network ACL entries", ("ACL", "entry", "says", "packets"), rows)
+    _table("Network ACL entries", ("ACL", "entry", "says", "packets"), rows)
 
 
 def _entry_text(entry: NetworkAclEntry | None) -> str:
@@ -362,7 +369,7 @@ def _show_interfaces(summary: Summary) -> None:
         ]
         rows.append((label(interfaces[interface_id]), f"{count.connections:,}", *cells))
     header = ("interface", "connections", "in", "in rejected", "out", "out rejected")
-    draw("Packets by interface", header, rows)
+    _table("Packets by interface", header, rows)
 
 
 def _show_undecided(summary: Summary) -> None:
