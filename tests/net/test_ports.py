@@ -28,9 +28,21 @@ def test_a_service_is_read_and_written_again(text: str, traffic: Traffic) -> Non
 
 @pytest.mark.parametrize(
     "text",
-    "|443|tcp/|tcp/1-2-3|tcp/8_0|tcp/٣|tcp/-5|icmp/1-2|icmp/1/2/3|47/1|all/1|http|tcp/1/1".split(
-        "|"
-    ),
+    [
+        "",
+        "443",
+        "tcp/",
+        "tcp/1-2-3",
+        "tcp/8_0",
+        "tcp/٣",
+        "tcp/-5",
+        "icmp/1-2",
+        "icmp/1/2/3",
+        "47/1",
+        "all/1",
+        "http",
+        "tcp/1/1",
+    ],
 )
 def test_what_is_no_service_is_refused_with_what_was_expected(text: str) -> None:
     with pytest.raises(InputError, match="is not a service") as error:
