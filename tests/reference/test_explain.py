@@ -1,5 +1,6 @@
 """`explain`: what is said, what is proposed, and that it holds."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -677,6 +678,11 @@ def test_law_what_is_proposed_makes_the_answer_yes(
     if found.changes:
         assert not found
         assert explain(applied(network, found), *ends, service)
+        for left_out in found.changes if len(found.changes) > 1 else ():
+            kept = [each for each in found.changes if each != left_out]
+            assert not explain(
+                applied(network, replace(found, changes=tuple(kept))), *ends, service
+            )
     if found:
         assert found.blocks == ()
         assert all(

@@ -240,8 +240,17 @@ def _remedy(ways: Ways, question: Question) -> tuple[tuple[Block, ...], tuple[Ch
             changes = [each for each in changes if not _supersedes(change, each)] + [change]
             now = Ways(change.apply(now.network), switches=ways.switches)
     if not changes or not _is_proved(ways, question, changes):
-        changes = []
-    return tuple(blocks), tuple(changes)
+        return tuple(blocks), ()
+    return tuple(blocks), tuple(_needed(ways, question, changes))
+
+
+def _needed(ways: Ways, question: Question, changes: list[Change]) -> list[Change]:
+    """Leave out every change that the others make superfluous."""
+    for change in tuple(changes) if len(changes) > 1 else ():
+        others = [each for each in changes if each != change]
+        if _is_proved(ways, question, others):
+            changes = others
+    return changes
 
 
 def _first_refusal(

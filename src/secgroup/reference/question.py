@@ -233,13 +233,25 @@ def conversation_of(pair: Pair, box: Box) -> Conversation:
         source_address=_address(source, box),
         destination_address=_destination(source, destination, box),
         protocol=box.points[0][0] if is_other else box.protocol,
-        point=0 if is_other else box.points[0][0],
+        point=0 if is_other else _point(box),
         client_port=box.clients[0][0] if box.clients else 1,
         nat_port=box.nats[0][0] if box.nats else NAT_PORTS[0],
         destination_id=(
             destination.interface.interface_id if isinstance(destination, InterfaceEnd) else None
         ),
     )
+
+
+#: What stands for many ports, and for many ICMP types and codes: https and echo requests.
+_FAMILIAR: Final = {TCP: 443, UDP: 443, ICMP: 8 * 256, ICMPV6: 128 * 256}
+
+
+def _point(box: Box) -> int:
+    """Return a port, or ICMP type and code, of a box: a familiar one where it has it."""
+    familiar = _FAMILIAR[box.protocol]
+    if any(first <= familiar <= last for first, last in box.points):
+        return familiar
+    return box.points[0][0]
 
 
 def _address(end: End, box: Box) -> Address:
