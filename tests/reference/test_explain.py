@@ -1,6 +1,7 @@
 """`explain`: what is said, what is proposed, and that it holds."""
 
 from dataclasses import replace
+from ipaddress import IPv4Address
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from secgroup.model.network import Network
 from secgroup.net.ports import PortRange, parse_service
 from secgroup.reference.alike import alike
 from secgroup.reference.box import Box
-from secgroup.reference.change import AddAclEntry, AddRoute, SwitchCheckOff
+from secgroup.reference.change import AddAclEntry, AddRoute, AssociateAddress, SwitchCheckOff
 from secgroup.reference.explanation import Explanation
 from secgroup.reference.journey import Answer
 from secgroup.reference.path import converse
@@ -338,6 +339,19 @@ def test_route_goes_to_a_gateway_that_suits() -> None:
         "rtb-sub-c a route: 10.0.1.5/32 to pcx-1",
     ]
     assert routes(two_subnets(), "internet") == []
+
+
+def test_public_address_is_proposed_where_an_internet_gateway_asks_for_one() -> None:
+    plan = two_subnets(routes_a=("0.0.0.0/0 igw-1",)).internet_gateway("vpc-1")
+    change = AssociateAddress(interface_id="eni-a", address=IPv4Address("10.0.1.5"))
+    assert explain(plan, "eni-a", "internet").changes == (change,)
+    assert explain(plan, "internet", "eni-a").changes == (change,)
+    assert str(change) == "associate an Elastic IP address with 10.0.1.5 of eni-a"
+    plan.subnet("sub-n", "vpc-1", "10.0.9.0/24", routes=("0.0.0.0/0 igw-1",)).nat(
+        "sub-n", "10.0.9.9"
+    )
+    plan.table("rtb-sub-b", "vpc-1", "0.0.0.0/0 nat-1", subnets=("sub-b",))
+    assert explain(plan, "eni-b", "internet").changes == (), "a private NAT gateway takes none"
 
 
 def test_every_layer_that_refuses_is_told_at_once() -> None:
@@ -668,7 +682,7 @@ questions = st.tuples(ends, ends).filter(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(plans(), questions, st.sampled_from(SERVICES))
 def test_law_what_is_proposed_makes_the_answer_yes(
     plan: Plan, ends: tuple[str, str], service: str
@@ -695,7 +709,7 @@ def test_law_what_is_proposed_makes_the_answer_yes(
         assert found.blocks
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     plans(),
     questions,
@@ -739,7 +753,7 @@ def test_law_a_part_answers_for_each_of_its_members(
         assert [type(step) for step in single.steps] == [type(step) for step in part.journey.steps]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(plans(), questions, st.sampled_from(SERVICES))
 def test_law_unknown_never_becomes_yes(plan: Plan, ends: tuple[str, str], service: str) -> None:
     """Whatever is added, a way that leaves the model is not proposed as a yes."""
