@@ -268,7 +268,7 @@ def test_connections_has_every_flow_alive_at_the_end(bench: Bench) -> None:
         ("untracked", 80, 329_001),
         ("midstream", 443, 320_001),
     ]
-    assert found[2]["rule_ids"] == ["sgr-a-out-0"]
+    assert found[2]["rule_ids"] == ["sgr-a-in-1", "sgr-a-out-0"]
     assert found[3]["rule_ids"] == ["sgr-a-in-2"]
 
 

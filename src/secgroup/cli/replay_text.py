@@ -3,7 +3,7 @@
 Owns words and order only; every number is the summary's.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -308,7 +308,7 @@ def verdict_of(connection: Connection | None) -> str:
     return text
 
 
-def _table(title: str, header: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+def _table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     draw(title, header, rows[:_ROWS])
     if len(rows) > _ROWS:
         click.echo(f"  and {len(rows) - _ROWS:,} more (--json has all)")
