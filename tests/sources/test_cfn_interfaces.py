@@ -433,6 +433,8 @@ def test_an_interface_in_a_subnet_of_a_parameter_is_left_out_and_named():
     assert network.interfaces == {}
     assert network.warnings == (
         "net.yaml: Web is left out: its subnet SubnetId is not in the files (bring it with --with)",
+        "net.yaml: parameters without a value, for something outside: SubnetId "
+        "(say them with --parameter NAME=VALUE)",
     )
     draft = Draft()
     draft.add(Vpc(vpc_id="vpc-1", ipv4_blocks=(IPv4Network("10.0.0.0/16"),)), source="d.json")

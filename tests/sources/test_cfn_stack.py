@@ -105,6 +105,26 @@ def test_a_template_that_cannot_be_is_refused_with_its_place(text, says):
     assert found.startswith("net.yaml: ")
 
 
+def test_an_attribute_that_depends_on_itself_is_refused():
+    found = refusal(
+        """
+        Resources:
+          Vpc: {Type: AWS::EC2::VPC, Properties: {CidrBlock: 10.0.0.0/16}}
+          V6:
+            Type: AWS::EC2::VPCCidrBlock
+            Properties: {VpcId: !Ref Vpc, Ipv6CidrBlock: !Select [0, !GetAtt Vpc.Ipv6CidrBlocks]}
+        """
+    )
+    assert found == "net.yaml: Resources.Vpc: the attribute Ipv6CidrBlocks depends on itself"
+
+
+def test_conditions_over_thousands_of_steps_are_refused():
+    lines = ["Conditions:", "  C0: !Equals [a, a]"]
+    lines += [f"  C{i}: !Not [!Condition C{i - 1}]" for i in range(1, 3000)]
+    lines += ["Resources:", "  A: {Type: X::Y::Z, Condition: C2999}"]
+    assert refusal("\n".join(lines)) == "net.yaml: names that refer to names over too many steps"
+
+
 def test_a_circle_of_resources_is_named_as_it_goes():
     found = refusal(
         """

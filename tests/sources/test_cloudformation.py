@@ -172,7 +172,10 @@ def test_a_rule_reads_as_ec2_reads_it(rule, expected):
         ("{IpProtocol: -1, CidrIpv6: 10.0.0.0/8}", "10.0.0.0/8 is not an IPv6 block"),
         ("{IpProtocol: -1}", "expected one of CidrIp, CidrIpv6"),
         ("{IpProtocol: -1, CidrIp: 0.0.0.0/0, CidrIpv6: '::/0'}", "not CidrIp and CidrIpv6"),
-        ("{IpProtocol: -1, SourceSecurityGroupId: !Ref Vpc}", "Vpc is AWS::EC2::VPC, expected"),
+        (
+            "{IpProtocol: -1, SourceSecurityGroupId: !Ref Vpc}",
+            "SecurityGroupIngress.0.SourceSecurityGroupId: Vpc is",
+        ),
         ("text", "expected a mapping of properties"),
     ],
 )

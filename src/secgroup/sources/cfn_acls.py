@@ -46,7 +46,7 @@ def _add_default_acl(stack: Stack, vpc: Vpc, acls: dict[str, list[Resource]]) ->
 
 
 def _add_acl(stack: Stack, vpcs: Vpcs, resource: Resource, entries: list[Resource]) -> None:
-    vpc_id = vpcs.known(resource.properties.required("VpcId"))
+    vpc_id = vpcs.known(resource.properties)
     _put_acl(
         stack,
         resource.logical_id,

@@ -129,6 +129,25 @@ class Item:
         except InputError as error:
             raise self.error(error.problem, name) from None
 
+    def id_of(self, name: str, *kinds: str) -> str | None:
+        """Return the id of a resource of these types, or of something outside."""
+        value = self.text(name)
+        if value is None:
+            return None
+        return self._stack.resource_id(value, *kinds, path=f"{self.path}.{name}")
+
+    def required_id(self, name: str, *kinds: str) -> str:
+        """Return an id that must be there."""
+        self.required(name)
+        return str(self.id_of(name, *kinds))
+
+    def ids_of(self, name: str, *kinds: str) -> list[str]:
+        """Return a list of ids, empty when it is not there."""
+        return [
+            self._stack.resource_id(value, *kinds, path=f"{self.path}.{name}.{i}")
+            for i, value in enumerate(self.texts(name))
+        ]
+
     def texts(self, name: str) -> list[str | Unknown]:
         """Return a list of texts, empty when it is not there."""
         value = self.get(name)

@@ -86,7 +86,7 @@ class Plan:
         for resource in self._stack.of("Instance"):
             yield from self._of_instance(resource)
         for resource in self._stack.of("NetworkInterface"):
-            groups = resource.properties.texts("GroupSet")
+            groups = resource.properties.ids_of("GroupSet", "SecurityGroup")
             planned = self._planned(resource.properties, resource.logical_id, groups=groups)
             if planned is not None:
                 planned.gets_public = False
@@ -103,14 +103,14 @@ class Plan:
         parts = item.items("NetworkInterfaces")
         zone = item.text("AvailabilityZone")
         if not parts:
-            groups = [*item.texts("SecurityGroupIds")]
+            groups = item.ids_of("SecurityGroupIds", "SecurityGroup")
             groups += [self._groups.named_group_id(each) for each in item.texts("SecurityGroups")]
             yield from self._implied(resource, item, 0, groups, zone, may_map=True)
         for position, part in enumerate(parts):
             index = part.number("DeviceIndex")
             index = position if index is None else index
             if part.text("NetworkInterfaceId") is None:
-                groups = part.texts("GroupSet")
+                groups = part.ids_of("GroupSet", "SecurityGroup")
                 yield from self._implied(
                     resource, part, index, groups, zone, may_map=len(parts) == 1
                 )
@@ -120,7 +120,7 @@ class Plan:
         resource: Resource,
         item: Item,
         index: int,
-        groups: list[str | Unknown],
+        groups: list[str],
         zone: str | Unknown | None,
         *,
         may_map: bool,
@@ -165,8 +165,7 @@ class Plan:
             return []
         family = str(item.text("IpAddressType") or "ipv4").lower()
         found: list[Planned] = []
-        for subnet in item.texts("SubnetIds"):
-            subnet_id = self._stack.resource_id(subnet, "Subnet")
+        for subnet_id in item.ids_of("SubnetIds", "Subnet"):
             placement = self._known_placement(subnet_id)
             key = f"{resource.logical_id}/{subnet_id}"
             if placement is None:
@@ -186,7 +185,9 @@ class Plan:
                 owner_id=self._vpcs.account_id,
                 group_ids=()
                 if interface_type != "vpc_endpoint"
-                else self._group_ids(item.texts("SecurityGroupIds"), placement.subnet.vpc_id),
+                else self._group_ids(
+                    item.ids_of("SecurityGroupIds", "SecurityGroup"), placement.subnet.vpc_id
+                ),
             )
             found.append(Planned(noun=noun, wanted=wanted, names=(key, resource.logical_id)))
         return found
@@ -196,7 +197,7 @@ class Plan:
         item: Item,
         key: str,
         *,
-        groups: list[str | Unknown],
+        groups: list[str],
         zone: str | Unknown | None = None,
         kind: str | None = None,
     ) -> Planned | None:
@@ -231,12 +232,11 @@ class Plan:
         return Planned(noun=noun, wanted=wanted, names=(key,), gets_public=placement.maps_public_ip)
 
     def _placement(self, item: Item, key: str, zone: str | Unknown | None) -> Placement | None:
-        value = item.text("SubnetId")
-        if value is None:
+        where = item.id_of("SubnetId", "Subnet")
+        if where is None:
             placement = self._vpcs.default_subnet(None if zone is None else str(zone))
             where = "the default VPC's subnet"
         else:
-            where = self._stack.resource_id(value, "Subnet")
             placement = self._known_placement(where)
         if placement is None:
             self._leave_out(key, where)
@@ -255,9 +255,9 @@ class Plan:
             f"{key} is left out: its subnet {subnet_id} is not in the files (bring it with --with)"
         )
 
-    def _group_ids(self, values: list[str | Unknown], vpc_id: str) -> tuple[str, ...]:
-        if values:
-            return tuple(dict.fromkeys(self._groups.group_id(each) for each in values))
+    def _group_ids(self, group_ids: list[str], vpc_id: str) -> tuple[str, ...]:
+        if group_ids:
+            return tuple(dict.fromkeys(group_ids))
         # Without any group an interface gets its VPC's default one (VPC User Guide).
         default = default_group_id(vpc_id)
         for group in self._stack.draft.of(SecurityGroup).values():

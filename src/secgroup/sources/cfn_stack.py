@@ -83,6 +83,7 @@ class Stack:
         self.draft = draft
         self.not_modelled: dict[tuple[str, str], list[str]] = {}
         self._answers: dict[tuple[str, str], Evaluated] = {}
+        self._asked: set[tuple[str, str]] = set()
         self.providers: dict[tuple[str, str], Callable[[Resource], Evaluated]] = {}
         self.scope = Scope(
             document,
@@ -262,8 +263,13 @@ class Stack:
         key = (resource.logical_id, name)
         if key not in self._answers:
             provider = self.providers.get((resource.kind.removeprefix(EC2), name))
-            unknown = Unknown(f"{resource.logical_id}.{name}")
-            self._answers[key] = unknown if provider is None else provider(resource)
+            if provider is None:
+                return Unknown(f"{resource.logical_id}.{name}")
+            if key in self._asked:
+                raise self.error(f"the attribute {name} depends on itself", resource.path)
+            self._asked.add(key)
+            self._answers[key] = provider(resource)
+            self._asked.discard(key)
         return self._answers[key]
 
     def _there(self, logical_id: str, path: str) -> Resource | None:
@@ -277,8 +283,8 @@ class Stack:
 
     # Ids
 
-    def resource_id(self, value: str | Unknown, *kinds: str) -> str:
-        """Return the id that a property gives: a logical id, or a literal of something outside.
+    def resource_id(self, value: str | Unknown, *kinds: str, path: str) -> str:
+        """Return the id that a property at `path` gives: a logical id, or one from outside.
 
         Raises
         ------
@@ -295,11 +301,16 @@ class Stack:
             and found.kind.removeprefix(EC2) not in kinds
         ):
             expected = " or ".join(EC2 + kind for kind in kinds)
-            raise self.error(f"{text} is {found.kind}, expected {expected}", found.path)
+            raise self.error(f"{text} is {found.kind}, expected {expected}", path)
         return text
 
     def warn_of_not_modelled(self) -> None:
-        """Name each property that was met and is not modelled, once."""
+        """Name each property that was met and is not modelled, and each parameter not given."""
+        if self.scope.unsaid:
+            self.warn(
+                f"parameters without a value, for something outside: {listed(self.scope.unsaid)} "
+                "(say them with --parameter NAME=VALUE)"
+            )
         for (kind, name), paths in self.not_modelled.items():
             if kind in PROPERTIES:
                 self.warn(f"{kind} {name} is not modelled: {listed(paths)}")

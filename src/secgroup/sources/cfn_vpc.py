@@ -150,8 +150,8 @@ class Vpcs:
             self._provided[logical_id] = derive_ipv6_block(logical_id, _PROVIDED_IPV6, taken)
         return self._provided[logical_id]
 
-    def known(self, value: str | Unknown) -> str:
-        """Return a VPC's id; one that is not in the files is mentioned.
+    def known(self, item: Item) -> str:
+        """Return the id that VpcId gives; a VPC that is not in the files is mentioned.
 
         Raises
         ------
@@ -159,17 +159,16 @@ class Vpcs:
             It is the id of something else.
 
         """
-        vpc_id = self._stack.resource_id(value, "VPC")
+        vpc_id = item.required_id("VpcId", "VPC")
         if vpc_id not in self._stack.draft.of(Vpc):
             self._stack.draft.mention(Vpc(vpc_id=vpc_id))
         return vpc_id
 
     def of(self, item: Item) -> Vpc:
         """Return the VPC that a property VpcId gives, the default VPC without one."""
-        value = item.text("VpcId")
-        if value is None:
+        if item.text("VpcId") is None:
             return self.default_vpc()
-        vpc_id = self.known(value)
+        vpc_id = self.known(item)
         return self._stack.draft.of(Vpc).get(vpc_id, Vpc(vpc_id=vpc_id))
 
     # The default VPC
@@ -245,7 +244,7 @@ class Vpcs:
 
     def _add_subnet(self, resource: Resource) -> None:
         item = resource.properties
-        vpc_id = self.known(item.required("VpcId"))
+        vpc_id = self.known(item)
         vpc = self._stack.draft.of(Vpc).get(vpc_id)
         block = ipv4_only(item, "CidrBlock")
         ipv6 = self._ipv6_blocks_of_subnet(resource)
@@ -277,8 +276,7 @@ class Vpcs:
         if len(associations) > 1:
             raise associations[1].properties.error(f"{subnet_id} has two network ACLs", "SubnetId")
         if associations:
-            value = associations[0].properties.required("NetworkAclId")
-            acl_id = self._stack.resource_id(value, "NetworkAcl")
+            acl_id = associations[0].properties.required_id("NetworkAclId", "NetworkAcl")
         else:
             acl_id = default_acl_id(vpc_id)
             for acl in self._stack.draft.of(NetworkAcl).values():

@@ -104,6 +104,8 @@ class Scope:
         self.pseudo = pseudo_parameters(parameters)
         self._given = parameters
         self._values: dict[str, Value | Unknown] = {}
+        #: The parameters that were asked for and stand for something outside.
+        self.unsaid: dict[str, None] = {}
         self.imports = imports
         self.answers = resources
         self._verdicts: dict[str, bool] = {}
@@ -132,6 +134,8 @@ class Scope:
             self._values[name] = parameter_value(
                 name, self.declared[name], self._given.get(name), source=self.source
             )
+            if isinstance(self._values[name], Unknown):
+                self.unsaid[name] = None
         return self._values[name]
 
     def evaluate(self, value: Value, path: str) -> Evaluated:
