@@ -631,6 +631,20 @@ def test_load_balancer_has_groups_only_if_given():
     assert gate(IN, datagram(PEER[4], HERE[4], 53)).reason is Reason.NO_MATCHING_RULE
 
 
+@pytest.mark.semantics("sg-9")
+def test_interface_without_groups_asks_no_table():
+    """Not even when it is an instance's, and the instance has a flow of that key."""
+    network = scene(
+        groups={"web": ["in udp/53 203.0.113.9/32"]},
+        interfaces={"web-1": "10.0.1.10 web", "web-2": "10.0.2.10"},
+    )
+    network = changed(network, "web-2", interface_type="transit_gateway", source_dest_check=False)
+    gate = Gate(network)
+    gate(IN, datagram(PEER[4], HERE[4], 53), at="web-1")
+    back = datagram(HERE[4], PEER[4], 40000, source_port=53)
+    assert gate(OUT, back, at="web-2").reason is Reason.NO_GROUPS
+
+
 # 9
 
 
