@@ -94,7 +94,7 @@ def test_the_summary_says_what_was_refused_first_and_which_rules_are_never_used(
     allowed, unused = out.index("Allowed, by rule"), out.index("Rules never used")
     assert refused < allowed < unused
     assert "sgr-web-in-0" in out[allowed:unused]
-    assert re.search(r"sgr-web-in-1 .*tcp/80 ingress from 0\.0\.0\.0/0", out[unused:])
+    assert re.search(r"sgr-web-in-1 .*ingress tcp/80 from 0\.0\.0\.0/0", out[unused:])
     assert "sgr-db-in-1" in out[unused:]
 
 

@@ -143,7 +143,8 @@ def _show_refusals(
         groups.setdefault(_alike(each), []).append(each)
     if not groups:
         return
-    click.echo(f"\n{title} ({meaning})")
+    click.echo()
+    click.secho(f"{title} ({meaning})", bold=True)
     # What is not unicast never passes, and hides what might.
     ordered = sorted(groups.values(), key=_is_noise)
     for group in ordered[:_LINES]:
@@ -252,7 +253,8 @@ def _show_open(summary: Summary) -> None:
     connections = sorted(was_open, key=_is_adopted)
     if not connections:
         return
-    click.echo("\nOpen before the capture")
+    click.echo()
+    click.secho("Open before the capture", bold=True)
     for each in connections[:_LINES]:
         click.echo(f"  {_ends(each)}  {_how_adopted(each)}")
     if len(connections) > _LINES:
@@ -316,8 +318,8 @@ def _table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> 
 
 def _rule_text(use: RuleUse) -> tuple[str, str]:
     rule = use.rule
-    way = "egress to" if rule.is_egress else "ingress from"
-    return rule.rule_id, f"{rule.traffic} {way} {rule.peer}"
+    way, word = ("egress", "to") if rule.is_egress else ("ingress", "from")
+    return rule.rule_id, f"{way} {rule.traffic} {word} {rule.peer}"
 
 
 def _show_rules(summary: Summary) -> None:
@@ -376,7 +378,8 @@ def _show_undecided(summary: Summary) -> None:
     census = summary.firewall.census
     if not census.counts:
         return
-    click.echo("\nNot decided")
+    click.echo()
+    click.secho("Not decided", bold=True)
     for cause, count in census.counts.most_common():
         listed = census.most_frequent(cause, _ADDRESSES)
         addresses = ", ".join(f"{address} ({number:,})" for address, number in listed)
