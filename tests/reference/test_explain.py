@@ -603,6 +603,7 @@ def test_unknown_is_neither_yes_nor_proposed_away() -> None:
     assert found.answer is Answer.NO
     assert found.changes == (), "with the rule the answer would be unknown, not yes"
     assert [each.change is not None for each in found.blocks] == [True]
+    assert found.notes == ("with the changes below the answer would be unknown, not yes",)
     opened = explain(two_subnets(routes_a=("192.168.0.0/16 tgw-1",)), "eni-a", "192.168.1.1")
     assert opened.answer is Answer.UNKNOWN
     assert not opened

@@ -81,10 +81,17 @@ def explain(
         for pairs in _classes(network, pairs_of(*found))
     ]
     answer = _answer(part.journey for _, parts in decided for part in parts)
+    notes = tuple(
+        f"without {', '.join(end.left_out)}: no IPv{question.family} address"
+        for end in found
+        if end.left_out
+    )
     blocks: tuple[Block, ...] = ()
     changes: tuple[Change, ...] = ()
     if answer is not Answer.YES:
-        blocks, changes = _remedy(ways, question)
+        blocks, changes, proof = _remedy(ways, question)
+        if answer is Answer.NO and proof is Answer.UNKNOWN:
+            notes += ("with the changes below the answer would be unknown, not yes",)
     return Explanation(
         source=found[0].label,
         destination=found[1].label,
@@ -95,11 +102,7 @@ def explain(
         outcomes=_outcomes(ways, decided, question),
         blocks=blocks,
         changes=changes,
-        notes=tuple(
-            f"without {', '.join(end.left_out)}: no IPv{question.family} address"
-            for end in found
-            if end.left_out
-        ),
+        notes=notes,
     )
 
 
@@ -129,8 +132,13 @@ def _classes(network: Network, pairs: Sequence[Pair]) -> Sequence[Sequence[Pair]
 
 
 def _answer(journeys: Iterable[Journey]) -> Answer:
-    answers = {journey.answer for journey in journeys}
-    return next((each for each in (Answer.NO, Answer.UNKNOWN) if each in answers), Answer.YES)
+    answer = Answer.YES
+    for journey in journeys:
+        if journey.answer is Answer.NO:
+            return Answer.NO
+        if journey.answer is Answer.UNKNOWN:
+            answer = Answer.UNKNOWN
+    return answer
 
 
 # ------------------------------------------------------------------------------ outcomes
@@ -205,13 +213,14 @@ def _step_key(step: Step, destination_id: str | None) -> tuple[object, ...]:
 # ------------------------------------------------------------------------------ remedies
 
 
-def _remedy(ways: Ways, question: Question) -> tuple[tuple[Block, ...], tuple[Change, ...]]:
+def _remedy(ways: Ways, question: Question) -> tuple[tuple[Block, ...], tuple[Change, ...], Answer]:
     """Find every layer that refuses, by lifting one after the other on a hypothetical network.
 
     Returns
     -------
     tuple
-        The layers; and the changes which together make the answer yes, empty when they do not.
+        The layers; the changes which together make the answer yes, empty when they do not; and
+        what the answer is when all that was found is changed.
 
     """
     now = ways
@@ -239,16 +248,16 @@ def _remedy(ways: Ways, question: Question) -> tuple[tuple[Block, ...], tuple[Ch
         else:
             changes = [each for each in changes if not _supersedes(change, each)] + [change]
             now = Ways(change.apply(now.network), switches=ways.switches)
-    if not changes or not _is_proved(ways, question, changes):
-        return tuple(blocks), ()
-    return tuple(blocks), tuple(_needed(ways, question, changes))
+    proof = _answer_with(ways, question, changes) if changes else Answer.NO
+    needed = _needed(ways, question, changes) if proof is Answer.YES else []
+    return tuple(blocks), tuple(needed), proof
 
 
 def _needed(ways: Ways, question: Question, changes: list[Change]) -> list[Change]:
     """Leave out every change that the others make superfluous."""
     for change in tuple(changes) if len(changes) > 1 else ():
         others = [each for each in changes if each != change]
-        if _is_proved(ways, question, others):
+        if _answer_with(ways, question, others) is Answer.YES:
             changes = others
     return changes
 
@@ -301,7 +310,7 @@ def _supersedes(new: Change, old: Change) -> bool:
     )
 
 
-def _is_proved(ways: Ways, question: Question, changes: Iterable[Change]) -> bool:
+def _answer_with(ways: Ways, question: Question, changes: Iterable[Change]) -> Answer:
     """Decide everything again, on the network with the changes and nothing else."""
     network = ways.network
     for change in changes:
@@ -309,8 +318,8 @@ def _is_proved(ways: Ways, question: Question, changes: Iterable[Change]) -> boo
     changed = Ways(network, switches=ways.switches)
     source, destination = question.endpoints(network)
     clients = question.ports_of(source)
-    return all(
-        part.journey.answer is Answer.YES
+    return _answer(
+        part.journey
         for pair, *_ in _classes(network, pairs_of(source, destination))
         for part in decide_pair(changed, pair, question.service, clients)
     )
