@@ -1,40 +1,68 @@
 """Make every mutant and run its tests; exit 1 if one of them survives."""
 
 import argparse
+import contextlib
+import io
+import multiprocessing
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tests.mutants import cells
+import pytest
+
 from tests.mutants.listed import EQUIVALENT, MUTANTS, SOURCES, Mutant
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def killers(mutant: Mutant) -> list[str]:
-    """Run the mutant's tests on a patched copy of the package; return those that failed."""
+class _Failed:
+    """The first test that failed."""
+
+    name: str | None = None
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed and self.name is None:
+            self.name = report.nodeid.partition("::")[2]
+
+
+def killer(number: int) -> str | None:
+    """Run a mutant's tests on a patched copy of the package; return the first that fails.
+
+    It is called in a process of its own, in which the package has not been imported yet.
+    """
+    mutant: Mutant = MUTANTS[number]
     with tempfile.TemporaryDirectory(prefix="secgroup-mutant-") as folder:
         copy = Path(folder) / "secgroup"
         shutil.copytree(SOURCES, copy, ignore=shutil.ignore_patterns("__pycache__"))
         (copy / mutant.path).write_text(mutant.source())
-        environment = {**os.environ, "PYTHONPATH": folder, "PYTHONDONTWRITEBYTECODE": "1"}
-        failed = []
-        for test in mutant.tests:
-            command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider"]
-            command += ["-p", "no:xdist", "-p", "no:hypothesispytest", test]
-            done = subprocess.run(
-                command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+        assert "secgroup" not in sys.modules
+        sys.path.insert(0, folder)
+        sys.dont_write_bytecode = True
+        os.chdir(ROOT)
+        failed, output = _Failed(), io.StringIO()
+        with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
+            code = pytest.main(
+                [
+                    "-q",
+                    "-x",
+                    "-p",
+                    "no:cacheprovider",
+                    "-p",
+                    "no:xdist",
+                    "-p",
+                    "no:hypothesispytest",
+                    *mutant.tests,
+                ],
+                plugins=[failed],
             )
-            if done.returncode not in (0, 1):
-                raise SystemExit(f"{mutant.name}: {test} did not run:\n{done.stdout}{done.stderr}")
-            if done.returncode == 1:
-                failed.append(test)
-        return failed
+        import secgroup
+
+        if code not in (0, 1) or not str(secgroup.__file__).startswith(folder):
+            return f"nothing, its tests did not run: {output.getvalue()}"
+        return failed.name
 
 
 def main() -> int:
@@ -44,16 +72,22 @@ def main() -> int:
     options = parser.parse_args()
     started = time.monotonic()
     chosen = [
-        mutant
-        for mutant in MUTANTS
+        number
+        for number, mutant in enumerate(MUTANTS)
         if not options.names or any(name in mutant.name for name in options.names)
     ]
     alive = []
-    with ThreadPoolExecutor(options.jobs) as pool:
-        for mutant, failed in zip(chosen, pool.map(killers, chosen), strict=True):
-            alive += [mutant.name] * (not failed)
-            how = f"killed by {failed[0].partition('::')[2]}" if failed else "SURVIVES"
-            print(f"{mutant.name:<56} {how}", flush=True)
+    context = multiprocessing.get_context("fork")
+    with context.Pool(options.jobs, maxtasksperchild=1) as pool:
+        for number, failed in zip(chosen, pool.imap(killer, chosen, chunksize=1), strict=True):
+            name = MUTANTS[number].name
+            if failed is None or failed.startswith("nothing"):
+                alive.append(name)
+            print(
+                f"{name:<56} {'SURVIVES' if failed is None else f'killed by {failed}'}", flush=True
+            )
+    from tests.mutants import cells  # imports the package, which no mutant may inherit
+
     number, cells_alive = cells.survivors()
     print(f"{number} changed grid cells: {number - len(cells_alive)} killed by {cells.TEST}")
     for name, why in EQUIVALENT.items():

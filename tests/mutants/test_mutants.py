@@ -1,6 +1,7 @@
 """The list of mutants fits the sources and the tests; `make mutants` runs them."""
 
 import ast
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -32,11 +33,7 @@ def test_every_step_is_taken_away_and_swapped():
     names = {mutant.name for mutant in ORDER}
     steps = [*map(str, range(1, 12)), "12a", "12b", "12c", "12d", "13"]
     assert {f"drop {step}" for step in steps} <= names
-    pairs = {
-        f"swap {one} and {two}"
-        for one, two in zip(steps, steps[1:], strict=False)
-        if (one, two) != ("12d", "13")
-    }
+    pairs = {f"swap {one} and {two}" for one, two in pairwise(steps) if (one, two) != ("12d", "13")}
     assert pairs | {"swap 12 and 13"} <= names | set(EQUIVALENT)
     assert len({mutant.name for mutant in MUTANTS}) == len(MUTANTS)
 

@@ -923,6 +923,27 @@ def test_error_about_what_would_be_tracked_and_is_not_is_not_related(family):
     assert gate(IN, error(family, MIDDLE[family], never_sent)).reason is Reason.NO_MATCHING_RULE
 
 
+@pytest.mark.semantics("icmp-5")
+@families
+def test_error_to_another_than_the_sender_is_not_related(family):
+    network = changed(town(f"out udp/53 {HOST[family]}"), source_dest_check=False)
+    gate = Gate(network)
+    forwarded = datagram(FAR[family], PEER[family], 53)
+    assert gate(OUT, forwarded).reason is Reason.NEW
+    assert gate(IN, error(family, MIDDLE[family], forwarded)).reason is Reason.RELATED
+    astray = error(family, MIDDLE[family], forwarded, to=HERE[family])
+    assert gate(IN, astray).reason is Reason.NO_MATCHING_RULE
+
+
+@pytest.mark.semantics("icmp-6")
+@families
+def test_error_about_an_answer_without_an_entry_is_judged_by_the_rules(family):
+    answer = pong(HERE[family], PEER[family])
+    about = error(family, MIDDLE[family], answer)
+    assert Gate(town())(IN, about).reason is Reason.NO_MATCHING_RULE
+    assert Gate(town(f"out all {HOST[family]}"))(IN, about).reason is Reason.RELATED
+
+
 TOO_BIG = {4: (3, 4), 6: (2, 0)}
 
 
