@@ -147,7 +147,7 @@ def find_endpoint(network: Network, text: str, family: int) -> Endpoint:
     literal = parse_literal(text)
     if literal is not None:
         if literal.version != family:
-            raise InputError(f"{text} is not an IPv{family} address", source=text)
+            raise InputError(f"{text} is not an IPv{family} address")
         outside = text.startswith(f"{INTERNET}:")
         end = _internet_address(network, literal) if outside else _of_address(network, literal)
         return Endpoint(label=end.label, ends=(end,))
