@@ -30,9 +30,7 @@ def too_long(path: Path) -> list[tuple[str, int]]:
 
 def main() -> int:
     """Print what is too long without a reason, and reasons that nothing needs any more."""
-    found = dict(
-        each for path in sorted((ROOT / "src").rglob("*.py")) for each in too_long(path)
-    )
+    found = dict(each for path in sorted((ROOT / "src").rglob("*.py")) for each in too_long(path))
     for name, lines in found.items():
         if name not in EXCEPTIONS:
             print(f"{name}: {lines} lines, and no reason in tools/check_sizes.py")
