@@ -195,6 +195,13 @@ def test_steps_of_the_clock_are_named_once(
     assert steps == named
 
 
+def test_frames_that_are_judged_later_than_their_time_are_counted(tmp_path: Path) -> None:
+    firewall = Firewall(network(tmp_path, TRACKED, HOST))
+    times = (1.0, 1.0004, 1.0001, 0.9999, 1.001, 1.0, 1.001)
+    list(firewall.decide(frames(*(Seen(s=s, packet=SSH.data()) for s in times))))
+    assert firewall.stepped_back == 2
+
+
 def test_time_is_rounded_down_to_milliseconds(tmp_path: Path) -> None:
     """SYN_SENT lasts 120 s from the opener's millisecond to the answer's."""
     firewall = Firewall(network(tmp_path, TRACKED, HOST))

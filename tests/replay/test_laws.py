@@ -2,6 +2,9 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from ipaddress import IPv4Address
+from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -9,9 +12,16 @@ from secgroup.decision import Decision
 from secgroup.net.capture import Frame
 from secgroup.net.direction import Direction
 from secgroup.net.link import Link
+from secgroup.net.packet import Malformed, Packet
+from secgroup.net.protocol import TcpFlag
+from secgroup.policy.resolve import Policy
+from secgroup.reference.decide import decide
+from secgroup.reference.memory import Memory, Switches
 from secgroup.replay.connections import Placed
 from secgroup.replay.firewall import Firewall
 from secgroup.replay.summary import differences
+from tests.support.conversations import Hosts, tcp_conversation
+from tests.support.described import network
 from tests.support.traces import Arrival, Edit, Trace, make_trace, played
 
 SEEDS = range(6)
@@ -124,3 +134,84 @@ def test_every_packet_is_counted_in_exactly_one_way(seed: int) -> None:
         assert each.after_accepted <= each.after
     numbers = [each.number for each in firewall.observed]
     assert numbers == list(range(1, len(numbers) + 1))
+
+
+#: One-way rules, both ways, and open to everyone: who may open a connection.
+RULES = (
+    ["in tcp/0-65535 203.0.113.0/24"],
+    ["out tcp/0-65535 203.0.113.0/24"],
+    ["in tcp/0-65535 203.0.113.0/24", "out tcp/0-65535 203.0.113.0/24"],
+    ["in tcp/0-65535 0.0.0.0/0", "out all 0.0.0.0/0"],
+)
+
+
+@pytest.mark.semantics("replay-11")
+@pytest.mark.parametrize("rules", RULES)
+def test_what_was_accepted_whole_is_accepted_when_the_capture_begins_later(
+    tmp_path: Path, rules: list[str]
+) -> None:
+    """The purpose of adoption: nothing depends on when somebody started tcpdump."""
+    net = network(tmp_path, {"sg-a": rules}, {"eni-a": "10.0.1.5 sg-a"})
+    inside, outside = IPv4Address("10.0.1.5"), IPv4Address("203.0.113.9")
+    tried = 0
+    for seed in range(60):
+        random = Random(seed)
+        ports = random.sample(range(1, 65536), 2)
+        steps = tcp_conversation(random, Hosts(inside, outside, *ports))
+        if len(steps) > 2 and steps[2][1].tcp.flags & TcpFlag.SYN:  # type: ignore[union-attr]
+            continue  # a simultaneous open, where the sender of a SYN-ACK is no server
+        seen = [
+            Arrival(time_ms=1000 + at, interface_id="eni-a", direction=way, packet=packet)
+            for at, (way, packet) in enumerate(steps)
+        ]
+        whole = Trace(seed=seed, network=net, switches=Switches(), events=tuple(seen))
+        if not all(each.decision.accepted for each in replayed(whole, adopt=True)):
+            continue
+        for start in range(1, len(seen)):
+            later = replace(whole, events=tuple(seen[start:]))
+            first = later.events[0]
+            assert isinstance(first, Arrival)
+            assert isinstance(first.packet, Packet)
+            if first.packet.is_opener:  # it will be judged as the opener that it is
+                continue
+            tried += 1
+            rejected = [each for each in replayed(later, adopt=True) if not each.decision.accepted]
+            assert not rejected, (seed, start, rejected[0])
+    assert tried > 100
+
+
+def test_without_at_both_ends_decide_as_the_definition_does() -> None:
+    """Sender, then receiver unless the sender rejected, with one memory."""
+    compared = 0
+    for seed in SEEDS:
+        trace = make_trace(seed, EACH)
+        policy, memory = Policy(trace.network), Memory()
+        firewall = Firewall(trace.network, switches=trace.switches, adopt=False)
+        now_ms = 0
+        for number, event in enumerate(trace.events, 1):
+            if isinstance(event, Edit) or isinstance(event.packet, Malformed):
+                continue
+            ends = [
+                trace.network.interfaces_with(address)
+                for address in (event.packet.source, event.packet.destination)
+            ]
+            if any(len(each) > 1 for each in ends):
+                continue
+            now_ms = max(now_ms, event.time_ms)
+            expected = []
+            for owners, direction in zip(ends, (Direction.EGRESS, Direction.INGRESS), strict=True):
+                if owners and all(each.accepted for each in expected):
+                    expected.append(
+                        decide(
+                            policy.at(owners[0].interface_id),
+                            memory,
+                            event.packet,
+                            direction,
+                            now_ms,
+                            switches=trace.switches,
+                        )
+                    )
+            found = [each.decision for each in firewall.decide_frame(captured(number, event))]
+            assert found == expected
+            compared += len(found)
+    assert compared > 1000
