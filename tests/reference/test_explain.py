@@ -16,6 +16,7 @@ from secgroup.net.ports import PortRange, parse_service
 from secgroup.reference.alike import alike
 from secgroup.reference.box import Box
 from secgroup.reference.change import AddAclEntry, AddRoute, AssociateAddress, SwitchCheckOff
+from secgroup.reference.explain import _remedy
 from secgroup.reference.explanation import Explanation
 from secgroup.reference.journey import Answer
 from secgroup.reference.path import converse
@@ -541,7 +542,7 @@ def test_public_address_is_the_interface_that_it_leads_to() -> None:
         ("internet:203.0.113.6", "db", "inside the network"),
         ("internet:home", "db", "is not an address"),
         ("sg-both", "db", "no interface with an IPv4 address carries the group sg-both"),
-        ("10.0.1.5", "2600:1f00:0:2::5", "not of one family"),
+        ("10.0.1.5", "2600:1f00:0:2::5", "10.0.1.5 is of IPv4 and 2600:1f00:0:2::5 of IPv6"),
         ("db", "2600:1f00:0:2::5", "has no IPv6 address"),
         ("lonely", "db", "has no interface"),
     ],
@@ -554,6 +555,25 @@ def test_end_that_is_nothing_or_several_is_refused(
     plan.nouns["instances"]["i-9"] = Instance(instance_id="i-9", names=("lonely",))
     with pytest.raises(InputError, match=problem):
         explain(plan, source, destination)
+
+
+def test_icmp_says_the_family() -> None:
+    assert explain(two_subnets(), "eni-a", "eni-b", "icmpv6/128").family == 6
+    assert explain(two_subnets(), "eni-a", "eni-b", "icmp/8").family == 4
+    with pytest.raises(InputError, match=r"icmp/8 is of IPv4 and -6 of IPv6"):
+        explain(two_subnets(), "eni-a", "eni-b", "icmp/8", ipv6=True)
+
+
+def test_refusal_that_no_rule_lifts_is_told_once() -> None:
+    """A rule for `icmp` is for IPv4 alone, and `protocol 58` inside IPv4 can be named by none."""
+    plan = two_subnets().group("sg-b", "in icmp 0.0.0.0/0", "in tcp 0.0.0.0/0", "in udp 0.0.0.0/0")
+    ways = Ways(plan.network())
+    question = Question(
+        source="eni-a", destination="eni-b", service=parse_service("icmpv6"), family=4
+    )
+    blocks, changes, _ = _remedy(ways, question)
+    assert [each.change for each in blocks] == [None]
+    assert changes == ()
 
 
 def test_address_in_two_vpcs_is_refused_with_both() -> None:

@@ -5,12 +5,14 @@ The way is `path`'s, the parts are `question`'s, the words are `wording`'s.
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Final
 
 from secgroup.decision import Reason
 from secgroup.errors import InputError
 from secgroup.model.network import Network
 from secgroup.net.ports import PortRange, Traffic, parse_service
+from secgroup.net.protocol import icmp_of
 from secgroup.reference.alike import alike
 from secgroup.reference.box import parts_text
 from secgroup.reference.change import AddAclEntry, Change, Wanted, lift
@@ -66,11 +68,12 @@ def explain(
         An end or the service means nothing, or an end means several things.
 
     """
+    traffic = _service(protocol, port, service)
     question = Question(
         source=source,
         destination=destination,
-        service=_service(protocol, port, service),
-        family=_family(source, destination, ipv6=ipv6),
+        service=traffic,
+        family=_family(traffic, source, destination, ipv6=ipv6),
         client_ports=client_ports,
     )
     found = question.endpoints(network)
@@ -115,15 +118,22 @@ def _service(protocol: str | int, port: int | None, service: str | Traffic | Non
     return parse_service(name if port is None else f"{name}/{port}")
 
 
-def _family(source: str, destination: str, *, ipv6: bool) -> int:
-    """Return the family that is asked about: that of an address, where one is given."""
-    literals = [each for each in map(parse_literal, (source, destination)) if each is not None]
-    versions = {each.version for each in literals}
-    if len(versions) > 1:
-        raise InputError(f"{source} and {destination} are not of one family")
-    if ipv6 and versions == {4}:
-        raise InputError(f"{literals[0]} is not an IPv6 address")
-    return 6 if ipv6 else next(iter(versions), 4)
+def _family(service: Traffic, source: str, destination: str, *, ipv6: bool) -> int:
+    """Return the family that is asked about: that of an address, or of ICMP, where one is given."""
+    said = [
+        (each.version, str(each))
+        for each in map(parse_literal, (source, destination))
+        if each is not None
+    ]
+    said += [(family, str(service)) for family in (4, 6) if service.protocol == icmp_of(family)]
+    if ipv6:
+        said.append((6, "-6"))
+    families = dict(said)
+    if len(families) > 1:
+        raise InputError(
+            f"{families[4]} is of IPv4 and {families[6]} of IPv6 (expected one of both)"
+        )
+    return next(iter(families), 4)
 
 
 def _classes(network: Network, pairs: Sequence[Pair]) -> Sequence[Sequence[Pair]]:
@@ -227,11 +237,20 @@ def _remedy(ways: Ways, question: Question) -> tuple[tuple[Block, ...], tuple[Ch
     blocks: list[Block] = []
     changes: list[Change] = []
     known: set[tuple[object, ...]] = set()
+    last: tuple[tuple[object, ...], Ways, list[Change]] | None = None
     while len(blocks) < MOST_BLOCKS:
         refusal = _first_refusal(now, question, known)
         if refusal is None:
             break
         step, wanted = refusal
+        key = _refusal_key(step)
+        if last is not None and last[0] == (key, wanted.boxes):
+            # What was changed for it has not lifted it: take it back, and leave it at that.
+            _, now, changes = last
+            blocks[-1] = replace(blocks[-1], change=None)
+            known.add(key)
+            last = None
+            continue
         change = lift(now, wanted, step)
         miss = None
         if isinstance(step, AtInterface) and step.decision.reason is Reason.NO_MATCHING_RULE:
@@ -244,8 +263,9 @@ def _remedy(ways: Ways, question: Question) -> tuple[tuple[Block, ...], tuple[Ch
             )
         )
         if change is None or change in changes:
-            known.add(_refusal_key(step))
+            known.add(key)
         else:
+            last = ((key, wanted.boxes), now, changes)
             changes = [each for each in changes if not _supersedes(change, each)] + [change]
             now = Ways(change.apply(now.network), switches=ways.switches)
     proof = _answer_with(ways, question, changes) if changes else Answer.NO
