@@ -6,6 +6,7 @@ import io
 import multiprocessing
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -16,6 +17,8 @@ import pytest
 from tests.mutants.listed import EQUIVALENT, MUTANTS, SOURCES, Mutant
 
 ROOT = Path(__file__).resolve().parents[2]
+#: A test that does not end is one that fails.
+PATIENCE_S = 30
 
 
 class _Failed:
@@ -26,6 +29,10 @@ class _Failed:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.failed and self.name is None:
             self.name = report.nodeid.partition("::")[2]
+
+
+def _hangs(number: int, frame: object) -> None:
+    raise AssertionError(f"not done after {PATIENCE_S} s")
 
 
 def killer(number: int) -> str | None:
@@ -43,6 +50,8 @@ def killer(number: int) -> str | None:
         sys.dont_write_bytecode = True
         os.chdir(ROOT)
         failed, output = _Failed(), io.StringIO()
+        signal.signal(signal.SIGALRM, _hangs)
+        signal.alarm(PATIENCE_S)
         with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
             code = pytest.main(
                 [
