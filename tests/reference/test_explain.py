@@ -703,7 +703,7 @@ questions = st.tuples(ends, ends).filter(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(plans(), questions, st.sampled_from(SERVICES))
 def test_law_what_is_proposed_makes_the_answer_yes(
     plan: Plan, ends: tuple[str, str], service: str
@@ -774,7 +774,7 @@ def test_law_a_part_answers_for_each_of_its_members(
         assert [type(step) for step in single.steps] == [type(step) for step in part.journey.steps]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(plans(), questions, st.sampled_from(SERVICES))
 def test_law_unknown_never_becomes_yes(plan: Plan, ends: tuple[str, str], service: str) -> None:
     """Whatever is added, a way that leaves the model is not proposed as a yes."""
@@ -784,7 +784,7 @@ def test_law_unknown_never_becomes_yes(plan: Plan, ends: tuple[str, str], servic
         assert found.answer is not Answer.YES
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     plans(),
     st.lists(st.integers(0, 255), min_size=2, max_size=5, unique=True),
