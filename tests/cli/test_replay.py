@@ -856,6 +856,24 @@ def test_a_bar_shows_only_where_a_person_watches_and_it_takes_long(
     assert "packets" in shown[1]
 
 
+def test_a_full_device_is_exit_2_and_one_line(bench: Bench) -> None:
+    capture = bench.packets(SSH.syn())
+    with open("/dev/full", "wb") as full:
+        running = subprocess.run(
+            [sys.executable, "-m", "secgroup", "replay", bench.path("network.json"), capture],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+    assert running.returncode == 2
+    assert (
+        running.stderr == b"secgroup: standard output: cannot be written: No space left on device\n"
+    )
+    code, out, err = bench.replay(capture, "--decisions", "/dev/full")
+    assert (code, out) == (2, "")
+    assert err == "secgroup: /dev/full: cannot be written: No space left on device\n"
+
+
 def test_decisions_into_a_closed_pipe_are_silent(bench: Bench) -> None:
     capture = bench.packets(*[SSH.data(at) for at in range(2000)])
     running = program(bench.path("network.json"), capture, "--decisions", "/dev/stdout")

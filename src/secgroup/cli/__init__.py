@@ -3,6 +3,7 @@
 Each command is a module of this package, loaded only when it is asked for.
 """
 
+import errno
 import importlib
 import io
 import os
@@ -20,6 +21,9 @@ COMMANDS: Final = {
     "explain": "Follow one connection there and back, with the rules that decide.",
     "lesson": "Run the lesson's claims, packet by packet.",
 }
+
+#: What standard output may say when it has no room.
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 DONE: Final = 0
 NO: Final = 1
@@ -86,7 +90,10 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return _complain(f"{error.format_message()}", BAD_INPUT)
     except (OutputError, SecgroupError) as error:
         return _complain(str(error), BAD_INPUT)
-    except Exception:
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in _FULL:
+            _leave_pipe()
+            return _complain(f"standard output: cannot be written: {error.strerror}", BAD_INPUT)
         import traceback
 
         traceback.print_exc()
@@ -95,7 +102,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 
 def _leave_pipe() -> None:
-    """Whoever read us has enough; standard output must not fail again when Python ends."""
+    """Nobody reads us any more; standard output must not fail again when Python ends."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
