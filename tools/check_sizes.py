@@ -8,7 +8,10 @@ MODULE_LINES = 400
 FUNCTION_LINES = 60
 
 #: path, or path::function -> why it may be longer.
-EXCEPTIONS: dict[str, str] = {}
+EXCEPTIONS: dict[str, str] = {
+    "src/secgroup/reference/decide.py::_decide": "the thirteen steps, as one list to read",
+    "src/secgroup/reference/decide.py::_pass_groups": "steps 8 to 12 of the same list",
+}
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -30,9 +33,7 @@ def too_long(path: Path) -> list[tuple[str, int]]:
 
 def main() -> int:
     """Print what is too long without a reason, and reasons that nothing needs any more."""
-    found = dict(
-        each for path in sorted((ROOT / "src").rglob("*.py")) for each in too_long(path)
-    )
+    found = dict(each for path in sorted((ROOT / "src").rglob("*.py")) for each in too_long(path))
     for name, lines in found.items():
         if name not in EXCEPTIONS:
             print(f"{name}: {lines} lines, and no reason in tools/check_sizes.py")

@@ -10,6 +10,7 @@ import time
 from collections.abc import Sequence
 from io import BytesIO, TextIOWrapper
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -93,7 +94,7 @@ def test_the_summary_says_what_was_refused_first_and_which_rules_are_never_used(
     allowed, unused = out.index("Allowed, by rule"), out.index("Rules never used")
     assert refused < allowed < unused
     assert "sgr-web-in-0" in out[allowed:unused]
-    assert re.search(r"sgr-web-in-1 .*tcp/80 ingress from 0\.0\.0\.0/0", out[unused:])
+    assert re.search(r"sgr-web-in-1 .*ingress tcp/80 from 0\.0\.0\.0/0", out[unused:])
     assert "sgr-db-in-1" in out[unused:]
 
 
@@ -101,6 +102,26 @@ def test_a_scan_is_one_entry(bench: Bench) -> None:
     scan = [Talk(client="203.0.113.9", server="10.0.1.5", s=port).syn() for port in range(1, 20)]
     _, out, _ = bench.replay(bench.packets(*scan))
     assert "203.0.113.9 → 10.0.1.5  tcp/1, 2, 3, 4, 5, 6, 7, 8, …  (19 connections)" in out
+
+
+def test_what_never_ends_is_cut_on_the_screen_and_whole_for_machines(bench: Bench) -> None:
+    bench.network(
+        {"sg-a": [f"in tcp/{port} 203.0.113.0/24" for port in range(1000, 1050)]},
+        {"eni-a": "10.0.1.5 sg-a"},
+    )
+    clients = [Talk(client=f"203.0.113.{host}", server="10.0.1.5").syn() for host in range(1, 31)]
+    capture = bench.packets(*clients)
+    _, out, _ = bench.replay(capture)
+    assert "and 10 more like these (--json has all)" in out
+    assert "and 10 more (--json has all)" in out[out.index("Rules never used") :]
+    found = bench.summary(capture)
+    assert (len(found["connections"]), len(found["rules"])) == (30, 50)
+
+
+def test_what_is_not_unicast_stands_behind_what_might_pass(bench: Bench) -> None:
+    announcement = Talk(client="10.0.1.5", server="224.0.0.251", c=5353, s=5353)
+    _, out, _ = bench.replay(bench.packets(announcement.udp(), TELNET.syn()))
+    assert out.index("tcp/23") < out.index("224.0.0.251")
 
 
 @pytest.mark.semantics("replay-18")
@@ -247,7 +268,7 @@ def test_connections_has_every_flow_alive_at_the_end(bench: Bench) -> None:
         ("untracked", 80, 329_001),
         ("midstream", 443, 320_001),
     ]
-    assert found[2]["rule_ids"] == ["sgr-a-out-0"]
+    assert found[2]["rule_ids"] == ["sgr-a-in-1", "sgr-a-out-0"]
     assert found[3]["rule_ids"] == ["sgr-a-in-2"]
 
 
@@ -402,6 +423,16 @@ def test_a_capture_may_come_from_standard_input(
     found = bench.summary("-", *annotate)
     assert (found["capture"], found["decisions"]) == ("standard input", 3)
     assert (bench.folder / "a.pcapng").exists() == bool(options)
+
+
+def test_a_named_pipe_is_read_once_and_annotated(bench: Bench) -> None:
+    content = pcapng(apart(*SSH.handshake()))
+    os.mkfifo(bench.path("fifo"))
+    writing = Thread(target=lambda: Path(bench.path("fifo")).write_bytes(content), daemon=True)
+    writing.start()
+    found = bench.summary(bench.path("fifo"), "--annotate", bench.path("a.pcapng"))
+    assert found["decisions"] == 3
+    assert (bench.folder / "a.pcapng").read_bytes().count(b"secgroup: ") == 3
 
 
 @pytest.mark.semantics("replay-26")
@@ -801,6 +832,60 @@ def test_a_closed_pipe_is_silent(bench: Bench) -> None:
     running.stderr.close()
 
 
+def test_a_bar_shows_only_where_a_person_watches_and_it_takes_long(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from secgroup.cli import progress
+
+    class Watched(TextIOWrapper):
+        def isatty(self) -> bool:
+            return True
+
+    capture = bench.packets(*[SSH.data(at) for at in range(600)])
+    shown = []
+    for patience_s in (3600.0, 0.0):
+        screen = BytesIO()
+        terminal = Watched(screen, encoding="utf-8", write_through=True)
+        with monkeypatch.context() as patch:
+            patch.setenv("TERM", "xterm")
+            patch.setattr(progress, "_PATIENCE_S", patience_s)
+            patch.setattr(sys, "stderr", terminal)
+            assert run(["replay", bench.path("network.json"), capture]) == 0
+        shown.append(screen.getvalue().decode())
+    assert shown[0] == ""
+    assert "packets" in shown[1]
+
+
+def test_a_full_device_is_exit_2_and_one_line(bench: Bench) -> None:
+    capture = bench.packets(SSH.syn())
+    with open("/dev/full", "wb") as full:
+        running = subprocess.run(
+            [sys.executable, "-m", "secgroup", "replay", bench.path("network.json"), capture],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+    assert running.returncode == 2
+    assert (
+        running.stderr == b"secgroup: standard output: cannot be written: No space left on device\n"
+    )
+    code, out, err = bench.replay(capture, "--decisions", "/dev/full")
+    assert (code, out) == (2, "")
+    assert err == "secgroup: /dev/full: cannot be written: No space left on device\n"
+
+
+def test_decisions_into_a_closed_pipe_are_silent(bench: Bench) -> None:
+    capture = bench.packets(*[SSH.data(at) for at in range(2000)])
+    running = program(bench.path("network.json"), capture, "--decisions", "/dev/stdout")
+    assert running.stdout is not None
+    assert running.stdout.readline().startswith(b'{"frame": 1,')
+    running.stdout.close()
+    assert running.wait(timeout=60) == 0
+    assert running.stderr is not None
+    assert running.stderr.read() == b""
+    running.stderr.close()
+
+
 def test_direction_flags_place_what_addresses_do_not(bench: Bench) -> None:
     strangers = Talk(client="203.0.113.9", server="203.0.113.10")
     capture = bench.capture(
@@ -836,3 +921,33 @@ def test_a_terminal_gets_tables_and_a_pipe_gets_text(
     shown = screen.getvalue().decode()
     assert "Allowed, by rule" in shown
     assert "sgr-web-in-0" in shown
+
+
+DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "replay.md"
+
+
+def documented(header: str) -> list[str]:
+    """Return the names in the first column of the document's table with this header."""
+    lines = iter(DOCUMENT.read_text().splitlines())
+    for line in lines:
+        if line.startswith(f"| {header} |"):
+            break
+    next(lines)
+    return [line.split("|")[1].strip().strip("`") for line in iter(lambda: next(lines), "")]
+
+
+def test_the_outputs_have_the_fields_that_the_document_says(bench: Bench) -> None:
+    capture = bench.packets(SSH.syn())
+    found = bench.summary(capture, "--connections", bench.path("c.jsonl"))
+    assert list(found) == documented("summary field")
+    assert list(found["connections"][0]) == documented("connection field")
+    assert list(bench.lines("c.jsonl")[0]) == documented("flow field")
+
+
+def test_every_option_is_in_the_document() -> None:
+    from secgroup.cli.replay import command
+
+    text = DOCUMENT.read_text()
+    shared = {"--with", "--parameter", "--import", "--strict"}
+    options = {name for each in command.params for name in each.opts if name.startswith("--")}
+    assert {name for name in options - shared if name not in text} == set()

@@ -267,3 +267,19 @@ def test_icmp_answer_and_error_open_nothing():
     assert opening_state(ping(PEER, HERE)) is State.ICMP_UNREPLIED
     assert opening_state(pong(PEER, HERE)) is None
     assert opening_state(message(PEER, HERE, type=3)) is None
+
+
+@pytest.mark.semantics("ct-28")
+def test_syn_sent_reset_without_the_ack_flag_is_stray():
+    talk = connection(PEER, HERE)
+    flow = opened(talk.client("SYN"))
+    reset = talk.server("RST")
+    reset = replace(reset, tcp=replace(reset.tcp, acknowledgement=flow.next[0]))
+    assert follow(flow, (OUT, reset)) is not None
+
+
+@pytest.mark.semantics("ct-27")
+def test_stray_reset_does_not_move_where_a_side_stands():
+    talk, flow = established()
+    after = follow(flow, (IN, talk.client("RST", ahead=100)), (OUT, talk.server("RST", ahead=1)))
+    assert after.next == flow.next

@@ -143,3 +143,18 @@ def test_remove_if_forgets_what_it_is_told():
     assert table.remove_if(lambda each: each.key.owner == "i-1") == 2
     assert [each.key.owner for each in table] == ["i-2"]
     assert table.weight_of("i-1", without=NOBODY) == 0
+
+
+@pytest.mark.semantics("ct-32")
+def test_a_jump_does_not_reap_what_expired_within_its_second():
+    table = table_at(0, flow(port=1, last_ms=0), flow(port=2, last_ms=200))
+    table.advance(30_900)
+    assert len(table) == 1
+
+
+@pytest.mark.semantics("ct-32")
+def test_reaping_waits_for_the_second():
+    table = table_at(500, flow(last_ms=500))
+    table.advance(30_001)
+    table.advance(30_600)
+    assert len(table) == 1

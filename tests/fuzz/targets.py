@@ -18,10 +18,12 @@ from secgroup.net.packet import Packet
 from secgroup.net.pcap import write_pcap
 from secgroup.net.record import MAX_CAPTURED
 from secgroup.net.wire import build, parse
+from secgroup.sources import cloudformation
 from secgroup.sources.describe import Answers
 from secgroup.sources.describe import read as read_answers
 from secgroup.sources.document import decode, is_plain, parse_json
 from secgroup.sources.draft import Draft
+from secgroup.sources.template import read_template
 from tests.support.headers import (
     cooked2,
     ethernet,
@@ -123,10 +125,22 @@ def described() -> list[bytes]:
     ]
 
 
+def template(data: bytes) -> None:
+    draft = Draft()
+    cloudformation.read(decode(data, source="fuzz"), draft, source="fuzz")
+    assert all(is_plain(warning) for warning in draft.network().warnings)
+
+
+def templates() -> list[bytes]:
+    text = (Path(__file__).parents[1] / "support" / "two-tiers.yaml").read_text()
+    return [text.encode(), json.dumps(read_template(text)).encode(), b"Resources: {}"]
+
+
 TARGETS: dict[str, Target] = {
     "capture": Target(capture, captures),
     "describe": Target(describe_output, described),
     "packet": Target(packet, packets),
+    "template": Target(template, templates),
 }
 
 

@@ -631,6 +631,20 @@ def test_load_balancer_has_groups_only_if_given():
     assert gate(IN, datagram(PEER[4], HERE[4], 53)).reason is Reason.NO_MATCHING_RULE
 
 
+@pytest.mark.semantics("sg-9")
+def test_interface_without_groups_asks_no_table():
+    """Not even when it is an instance's, and the instance has a flow of that key."""
+    network = scene(
+        groups={"web": ["in udp/53 203.0.113.9/32"]},
+        interfaces={"web-1": "10.0.1.10 web", "web-2": "10.0.2.10"},
+    )
+    network = changed(network, "web-2", interface_type="transit_gateway", source_dest_check=False)
+    gate = Gate(network)
+    gate(IN, datagram(PEER[4], HERE[4], 53), at="web-1")
+    back = datagram(HERE[4], PEER[4], 40000, source_port=53)
+    assert gate(OUT, back, at="web-2").reason is Reason.NO_GROUPS
+
+
 # 9
 
 
@@ -907,6 +921,27 @@ def test_error_about_what_would_be_tracked_and_is_not_is_not_related(family):
     gate = Gate(town(f"out udp/53 {HOST[family]}"))
     never_sent = datagram(HERE[family], PEER[family], 53)
     assert gate(IN, error(family, MIDDLE[family], never_sent)).reason is Reason.NO_MATCHING_RULE
+
+
+@pytest.mark.semantics("icmp-5")
+@families
+def test_error_to_another_than_the_sender_is_not_related(family):
+    network = changed(town(f"out udp/53 {HOST[family]}"), source_dest_check=False)
+    gate = Gate(network)
+    forwarded = datagram(FAR[family], PEER[family], 53)
+    assert gate(OUT, forwarded).reason is Reason.NEW
+    assert gate(IN, error(family, MIDDLE[family], forwarded)).reason is Reason.RELATED
+    astray = error(family, MIDDLE[family], forwarded, to=HERE[family])
+    assert gate(IN, astray).reason is Reason.NO_MATCHING_RULE
+
+
+@pytest.mark.semantics("icmp-6")
+@families
+def test_error_about_an_answer_without_an_entry_is_judged_by_the_rules(family):
+    answer = pong(HERE[family], PEER[family])
+    about = error(family, MIDDLE[family], answer)
+    assert Gate(town())(IN, about).reason is Reason.NO_MATCHING_RULE
+    assert Gate(town(f"out all {HOST[family]}"))(IN, about).reason is Reason.RELATED
 
 
 TOO_BIG = {4: (3, 4), 6: (2, 0)}

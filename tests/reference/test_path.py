@@ -1,5 +1,7 @@
 """The way through the VPC: every target, both families, there and back."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -579,3 +581,67 @@ def test_untracked_answers_are_judged_by_the_rules() -> None:
         s.decision.reason for s in found.steps if isinstance(s, AtInterface) and s.leg is Leg.BACK
     ]
     assert back == [Reason.UNTRACKED, Reason.UNTRACKED]
+
+
+# ------------------------------------------------------------------------------- codes
+
+#: Reachability Analyzer Guide, explanation codes, read 2026-06: those that concern what is
+#: modelled here.
+PUBLISHED = frozenset(
+    [
+        "BAD_STATE",
+        "BAD_STATE_ATTACHMENT",
+        "BAD_STATE_ROUTE",
+        "CANNOT_ROUTE",
+        "ENI_ADDRESS_RESTRICTION",
+        "ENI_SG_RULES_MISMATCH",
+        "ENI_SOURCE_DEST_CHECK_RESTRICTION",
+        "GATEWAY_REJECTS_SPOOFED_TRAFFIC",
+        "IGW_DESTINATION_ADDRESS_IN_VPC_CIDRS",
+        "IGW_DESTINATION_ADDRESS_NOT_IN_RFC1918_EGRESS",
+        "IGW_DESTINATION_ADDRESS_NOT_IN_RFC6598_EGRESS",
+        "IGW_NAT_REFLECTION",
+        "IGW_PRIVATE_IP_ASSOCIATION_FOR_INGRESS",
+        "IGW_PUBLIC_IP_ASSOCIATION_FOR_EGRESS",
+        "NGW_DEST_ADDRESS_PRESERVATION",
+        "NGW_REQUIRES_SOURCE_IN_VPC",
+        "NGW_SOURCE_ADDRESS_REASSIGN",
+        "NO_PATH",
+        "NO_POSSIBLE_DESTINATION",
+        "NO_ROUTE_TO_DESTINATION",
+        "NO_SOURCE_OR_DESTINATION",
+        "PCX_REQUIRES_ADDRESS_IN_VPC_CIDR",
+        "PROTOCOL_RESTRICTION",
+        "SG_HAS_NO_RULES",
+        "SG_REFERENCES_NOT_PRESERVED",
+        "SUBNET_ACL_RESTRICTION",
+        "UNKNOWN_DESTINATION",
+        "UNKNOWN_RESOURCE",
+        "VPCE_GATEWAY_EGRESS_SOURCE_ADDRESS_RESTRICTION",
+        "VPCE_GATEWAY_PROTOCOL_RESTRICTION",
+    ]
+)
+
+
+def test_every_code_that_is_used_is_published_and_raised_by_a_test() -> None:
+    root = Path(__file__).parents[2]
+    sources = [
+        root / "src/secgroup/reference" / name
+        for name in ("hop.py", "path.py", "question.py", "telling.py")
+    ]
+    used = {
+        code
+        for source in sources
+        for code in re.findall(r'"([A-Z][A-Z0-9]+(?:_[A-Z0-9]+)+)"', source.read_text())
+    }
+    assert len(used) > 20
+    assert used <= PUBLISHED
+    tests = "".join(
+        path.read_text().partition("#: Reachability Analyzer Guide")[0]
+        for path in (
+            Path(__file__),
+            root / "tests/reference/test_explain.py",
+            root / "tests/cli/test_explain.py",
+        )
+    )
+    assert {code for code in used if f'"{code}"' not in tests} == set()

@@ -74,6 +74,14 @@ def test_a_copy_may_stand_before_by_the_clock_of_its_interface() -> None:
 
 
 @pytest.mark.semantics("replay-9")
+def test_mirror_sessions_are_capture_interfaces_of_their_own() -> None:
+    (plain,) = frames(at(0, 0))
+    copies = Copies()
+    mirrored = [replace(plain, link=replace(plain.link, vni=vni)) for vni in (1, 2, 1)]
+    assert [copies.is_copy(frame) for frame in mirrored] == [False, True, False]
+
+
+@pytest.mark.semantics("replay-9")
 def test_copies_are_counted_and_not_decided(web_and_db: Network) -> None:
     firewall = Firewall(web_and_db)
     placed = list(firewall.decide(frames(at(0, 0), at(0.001, 1), names=NAMES)))

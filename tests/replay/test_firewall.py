@@ -43,6 +43,24 @@ def test_the_public_surface_decides_a_capture(tmp_path: Path) -> None:
     assert [each.connection for each in placed] == [1, 1, 1]
 
 
+def test_the_document_shows_python_that_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    document = (Path(__file__).resolve().parents[2] / "docs" / "replay.md").read_text()
+    shown = document.split("```python\n")[1].split("```")[0]
+    write(tmp_path / "network.json", described(TRACKED, HOST))
+    captured.write(tmp_path / "x.pcap", captured.pcap(apart(*SSH.handshake())))
+    monkeypatch.chdir(tmp_path)
+    exec(shown, {})
+    assert capsys.readouterr().out.splitlines() == [
+        "1 eni-a ingress ACCEPT",
+        "2 eni-a egress ACCEPT",
+        "3 eni-a ingress ACCEPT",
+        "10.0.1.5 203.0.113.9 ESTABLISHED",
+        "1 allowed",
+    ]
+
+
 def test_decide_at_needs_no_capture(tmp_path: Path) -> None:
     firewall = Firewall(network(tmp_path, TRACKED, HOST))
     there = firewall.decide_at("eni-a", SSH.syn(), Direction.INGRESS, START_NS)
@@ -175,6 +193,13 @@ def test_steps_of_the_clock_are_named_once(
     list(firewall.decide(frames(*(Seen(s=s, packet=SSH.data()) for s in times))))
     steps = [(step.frame, step.step_ns / SECOND_NS) for step in firewall.clock_steps]
     assert steps == named
+
+
+def test_frames_that_are_judged_later_than_their_time_are_counted(tmp_path: Path) -> None:
+    firewall = Firewall(network(tmp_path, TRACKED, HOST))
+    times = (1.0, 1.0004, 1.0001, 0.9999, 1.001, 1.0, 1.001)
+    list(firewall.decide(frames(*(Seen(s=s, packet=SSH.data()) for s in times))))
+    assert firewall.stepped_back == 2
 
 
 def test_time_is_rounded_down_to_milliseconds(tmp_path: Path) -> None:

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from secgroup.model.network import Network
 from secgroup.net.direction import Direction
 from secgroup.replay.firewall import Firewall
 from secgroup.replay.who import At, Undecided, Who, interface_named, vpc_named
+from secgroup.sources.load import load
 from tests.support.captured import (
     COOKED,
     ETHERNET,
@@ -18,7 +20,7 @@ from tests.support.captured import (
     build,
     frames,
 )
-from tests.support.described import network
+from tests.support.described import described, network, write
 
 IN, OUT = Direction.INGRESS, Direction.EGRESS
 QUERY = Talk(client="10.0.1.5", server="10.0.2.5", s=5432)
@@ -324,3 +326,98 @@ def test_names_of_interfaces_and_vpcs_fit_one_thing_or_are_refused(tmp_path: Pat
         vpc_named(named, "x")
     with pytest.raises(InputError, match="no network interface"):
         Who(named, at={"lan": "x"})
+
+
+@pytest.mark.semantics("replay-1")
+def test_delegated_prefixes_belong_to_their_interface(tmp_path: Path) -> None:
+    description = described({"sg-a": ["out all 0.0.0.0/0"]}, {"eni-a": "10.0.1.5 sg-a"})
+    description["NetworkInterfaces"][0]["Ipv4Prefixes"] = [{"Ipv4Prefix": "10.0.1.16/28"}]
+    delegated = load(write(tmp_path / "network.json", description))
+    pod = Talk(client="10.0.1.17", server="203.0.113.9")
+    assert ways(Firewall(delegated), Seen(s=0, packet=pod.syn())) == [("eni-a", OUT)]
+    nothing = Seen(s=0, packet=b"\x45", direction=IN)
+    assert ways(Firewall(delegated, at="eni-a"), nothing) == [("eni-a", IN)]
+
+
+@pytest.mark.semantics("replay-7")
+def test_at_decides_a_malformed_packet_without_addresses_by_the_link(web_and_db: Network) -> None:
+    seen = Seen(s=0, packet=b"\x45", direction=IN)
+    (placed,) = Firewall(web_and_db, at="eni-db").decide(frames(seen))
+    assert placed.interface is not None
+    assert (placed.interface.interface_id, placed.direction) == ("eni-db", IN)
+
+
+def test_both_addresses_of_one_interface_are_placed_by_the_link_or_leave(tmp_path: Path) -> None:
+    two = network(tmp_path, {"sg-a": []}, {"eni-a": "10.0.1.5 10.0.1.6 sg-a"})
+    own = Talk(client="10.0.1.5", server="10.0.1.6")
+    assert ways(Firewall(two), Seen(s=0, packet=own.syn())) == [("eni-a", OUT)]
+    firewall = Firewall(two, at="eni-a")
+    seen = [Seen(s=0, packet=own.syn()), Seen(s=1, packet=own.syn(), direction=IN)]
+    assert ways(firewall, *seen) == [("eni-a", OUT), ("eni-a", IN)]
+
+
+def test_an_interface_that_a_change_takes_away_has_no_frames(tmp_path: Path) -> None:
+    rules = {"sg-a": ["in all 0.0.0.0/0"]}
+    both = network(tmp_path, rules, {"eni-a": "10.0.1.5 sg-a", "eni-b": "10.0.2.5 sg-a"})
+    one = network(tmp_path, rules, {"eni-b": "10.0.2.5 sg-a"})
+    firewall = Firewall(both, at="eni-a")
+    assert ways(firewall, Seen(s=0, packet=OFFICE.syn())) == [("eni-a", IN)]
+    firewall.change(one)
+    assert ways(firewall, Seen(s=1, packet=OFFICE.syn())) == []
+    firewall.change(both)
+    assert ways(firewall, Seen(s=2, packet=OFFICE.syn())) == [("eni-a", IN)]
+
+
+def test_connections_of_two_vpcs_with_equal_addresses_are_told_apart(tmp_path: Path) -> None:
+    rules = ["in all 0.0.0.0/0"]
+    both = network(
+        tmp_path,
+        {"sg-a": rules, "sg-b": rules},
+        {"eni-a": "10.0.1.5 sg-a", "eni-b": "vpc-2 10.0.1.5 sg-b"},
+        blocks={"vpc-1": "10.0.0.0/16", "vpc-2": "10.0.0.0/16"},
+    )
+    firewall = Firewall(both, at={"lan": "eni-a", "wan": "eni-b"})
+    seen = [Seen(s=0, packet=OFFICE.syn()), Seen(s=0.1, packet=OFFICE.syn(), interface=1)]
+    ways(firewall, *seen, names=("lan", "wan"))
+    assert len(firewall.observed) == 2
+
+
+def test_one_connection_at_both_of_its_ends_is_one(web_and_db: Network) -> None:
+    firewall = Firewall(web_and_db, at={"lan": "eni-web", "wan": "eni-db"})
+    seen = [Seen(s=0, packet=QUERY.syn()), Seen(s=0.1, packet=QUERY.syn(), interface=1)]
+    ways(firewall, *seen, names=("lan", "wan"))
+    assert len(firewall.observed) == 1
+
+
+def test_an_instance_is_its_primary_interface(tmp_path: Path) -> None:
+    description = described(
+        {"sg-a": []},
+        {"eni-a": "10.0.1.5 sg-a", "eni-b": "10.0.2.5 sg-a", "eni-c": "10.0.3.5 sg-a"},
+        instances={"eni-a": "i-1", "eni-b": "i-1", "eni-c": "i-2"},
+    )
+    description["NetworkInterfaces"][0]["Attachment"]["DeviceIndex"] = 1
+    description["NetworkInterfaces"][2]["Attachment"]["DeviceIndex"] = 1
+    owned = load(write(tmp_path / "network.json", description))
+    assert interface_named(owned, "i-1").interface_id == "eni-b"
+    assert interface_named(owned, "i-2").interface_id == "eni-c"
+
+
+def test_a_name_that_fits_several_is_refused(tmp_path: Path) -> None:
+    description = described({"sg-a": []}, {"eni-a": "10.0.1.5 sg-a", "eni-b": "10.0.2.5 sg-a"})
+    for interface in description["NetworkInterfaces"]:
+        interface["TagSet"] = [{"Key": "Name", "Value": "web"}]
+    named = load(write(tmp_path / "network.json", description))
+    with pytest.raises(InputError, match=r"'web' fits several network interfaces.*eni-a, eni-b"):
+        interface_named(named, "web")
+
+
+def test_a_blackhole_or_an_inactive_peering_leads_nowhere(tmp_path: Path) -> None:
+    broken = two_vpcs(tmp_path)
+    peering = replace(broken.peerings["pcx-1"], is_active=False)
+    firewall = Firewall(replace(broken, peerings={"pcx-1": peering}), vpc="vpc-3")
+    assert ways(firewall, Seen(s=0, packet=PEERED.syn())) == [("eni-c", OUT)]
+    table = broken.route_tables["rtb-vpc-3"]
+    holes = tuple(replace(each, is_blackhole=True) for each in table.routes)
+    tables = {**broken.route_tables, table.route_table_id: replace(table, routes=holes)}
+    firewall = Firewall(replace(broken, route_tables=tables), vpc="vpc-3")
+    assert ways(firewall, Seen(s=0, packet=PEERED.syn())) == [("eni-c", OUT)]

@@ -142,6 +142,7 @@ def test_an_interface_cannot_be_attached_twice():
     )
 
 
+@pytest.mark.semantics("template-13")
 def test_a_group_of_another_vpc_is_refused():
     assert "Resources.Web.Properties: is in Vpc, its group Far in Other" in refusal(
         """
@@ -152,6 +153,22 @@ def test_a_group_of_another_vpc_is_refused():
           Properties: {SubnetId: !Ref Subnet, SecurityGroupIds: [!Ref Far]}
         """
     )
+
+
+@pytest.mark.parametrize("second", ["SubnetId: !Ref Subnet", "NetworkInterfaceId: !Ref Eni"])
+def test_an_instance_cannot_have_two_primary_interfaces(second):
+    found = refusal(
+        f"""
+        Eni: {{Type: AWS::EC2::NetworkInterface, Properties: {{SubnetId: !Ref Subnet}}}}
+        Web:
+          Type: AWS::EC2::Instance
+          Properties:
+            NetworkInterfaces:
+              - {{DeviceIndex: 0, SubnetId: !Ref Subnet}}
+              - {{DeviceIndex: 0, {second}}}
+        """
+    )
+    assert "Web stands twice" in found or "two interfaces with the device index 0" in found
 
 
 # The default VPC
@@ -188,6 +205,7 @@ def test_a_template_without_a_vpc_uses_the_default_one():
 # Public addresses
 
 
+@pytest.mark.semantics("template-6")
 def test_an_instance_in_a_subnet_that_maps_gets_a_public_address():
     network = with_vpc(
         PUBLIC_SUBNET
@@ -212,6 +230,7 @@ Eni: {Type: AWS::EC2::NetworkInterface, Properties: {SubnetId: !Ref Public}}
     assert public["Web"] != public["Yes"]
 
 
+@pytest.mark.semantics("template-7")
 def test_elastic_addresses_go_where_they_are_associated():
     network = with_vpc(
         PUBLIC_SUBNET
@@ -252,6 +271,7 @@ In:
 # IPv6
 
 
+@pytest.mark.semantics("template-8")
 def test_a_subnet_that_assigns_ipv6_addresses_gives_one_and_a_count_gives_as_many():
     network = with_vpc(
         WITH_IPV6
@@ -314,6 +334,7 @@ def test_a_nat_gateway_is_an_interface_without_groups():
     assert network.interfaces["Inner"].ipv4 == (PrivateIpv4(address=IPv4Address("10.0.1.9")),)
 
 
+@pytest.mark.semantics("template-10")
 def test_an_interface_endpoint_has_an_interface_in_each_of_its_subnets():
     network = with_vpc(
         PUBLIC_SUBNET
@@ -412,6 +433,8 @@ def test_an_interface_in_a_subnet_of_a_parameter_is_left_out_and_named():
     assert network.interfaces == {}
     assert network.warnings == (
         "net.yaml: Web is left out: its subnet SubnetId is not in the files (bring it with --with)",
+        "net.yaml: parameters without a value, for something outside: SubnetId "
+        "(say them with --parameter NAME=VALUE)",
     )
     draft = Draft()
     draft.add(Vpc(vpc_id="vpc-1", ipv4_blocks=(IPv4Network("10.0.0.0/16"),)), source="d.json")
@@ -443,3 +466,28 @@ def test_a_vpc_outside_of_the_template_stands_in_and_its_acl_refuses_everything(
     acl = network.acls[network.subnets["Subnet"].network_acl_id]
     assert acl.entries == ()
     assert any("refuses everything" in warning for warning in network.warnings)
+
+
+def test_a_default_vpc_that_the_files_describe_takes_what_names_no_subnet():
+    draft = Draft()
+    block = IPv4Network("172.31.0.0/16")
+    draft.add(Vpc(vpc_id="vpc-1", ipv4_blocks=(block,), is_default=True), source="d.json")
+    draft.add(NetworkAcl(network_acl_id="acl-1", vpc_id="vpc-1"), source="d.json")
+    for zone, part in zip("ab", block.subnets(new_prefix=20), strict=False):
+        subnet = Subnet(
+            subnet_id=f"subnet-{zone}",
+            vpc_id="vpc-1",
+            network_acl_id="acl-1",
+            ipv4_block=part,
+            availability_zone=f"us-east-1{zone}",
+        )
+        draft.add(subnet, source="d.json")
+    network = network_of(
+        """
+        Resources:
+          Web: {Type: AWS::EC2::Instance, Properties: {AvailabilityZone: us-east-1b}}
+        """,
+        draft=draft,
+    )
+    assert network.interfaces["Web"].subnet_id == "subnet-b"
+    assert "default-vpc" not in network.vpcs

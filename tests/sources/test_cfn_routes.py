@@ -36,6 +36,7 @@ def route(properties: str) -> str:
 LOCAL = ("10.0.0.0/16", TargetKind.LOCAL, "local")
 
 
+@pytest.mark.semantics("template-11")
 def test_a_subnet_without_an_association_has_the_main_table_with_local_routes():
     network = with_vpc("")
     table = network.route_table_of("Subnet")
@@ -141,6 +142,19 @@ def test_a_route_that_ec2_refuses_is_refused(properties, says):
     assert says in str(refused.value)
 
 
+def test_a_subnet_with_two_route_tables_is_refused():
+    with pytest.raises(InputError, match="Subnet has two route tables"):
+        with_vpc(
+            GATEWAYS
+            + """
+More: {Type: AWS::EC2::RouteTable, Properties: {VpcId: !Ref Vpc}}
+UseMore:
+  Type: AWS::EC2::SubnetRouteTableAssociation
+  Properties: {SubnetId: !Ref Subnet, RouteTableId: !Ref More}
+"""
+        )
+
+
 def test_a_route_to_what_only_a_deployment_knows_keeps_an_external():
     network = with_vpc(
         GATEWAYS
@@ -150,6 +164,7 @@ def test_a_route_to_what_only_a_deployment_knows_keeps_an_external():
     assert network.route_tables["Table"].routes[1].destination == External("Lookup.Block")
 
 
+@pytest.mark.semantics("template-9")
 def test_a_gateway_endpoint_puts_its_prefix_list_into_route_tables():
     endpoint = """
 S3:
@@ -173,6 +188,7 @@ S3:
     assert routes_of(network, "Table")[1:] == [("pl-1", TargetKind.GATEWAY_ENDPOINT, "S3")]
 
 
+@pytest.mark.semantics("template-15")
 def test_a_peering_has_both_sides_with_their_blocks():
     network = with_vpc(
         """
@@ -188,6 +204,7 @@ def test_a_peering_has_both_sides_with_their_blocks():
     )
     near, far = network.peerings["Near"], network.peerings["Far"]
     assert near.accepter.blocks == (IPv4Network("10.9.0.0/16"),)
+    assert near.is_active
     assert near.is_same_region
     assert (far.accepter.vpc_id, far.accepter.owner_id) == ("vpc-9", "210987654321")
     assert not far.is_same_region

@@ -105,6 +105,26 @@ def test_a_template_that_cannot_be_is_refused_with_its_place(text, says):
     assert found.startswith("net.yaml: ")
 
 
+def test_an_attribute_that_depends_on_itself_is_refused():
+    found = refusal(
+        """
+        Resources:
+          Vpc: {Type: AWS::EC2::VPC, Properties: {CidrBlock: 10.0.0.0/16}}
+          V6:
+            Type: AWS::EC2::VPCCidrBlock
+            Properties: {VpcId: !Ref Vpc, Ipv6CidrBlock: !Select [0, !GetAtt Vpc.Ipv6CidrBlocks]}
+        """
+    )
+    assert found == "net.yaml: Resources.Vpc: the attribute Ipv6CidrBlocks depends on itself"
+
+
+def test_conditions_over_thousands_of_steps_are_refused():
+    lines = ["Conditions:", "  C0: !Equals [a, a]"]
+    lines += [f"  C{i}: !Not [!Condition C{i - 1}]" for i in range(1, 3000)]
+    lines += ["Resources:", "  A: {Type: X::Y::Z, Condition: C2999}"]
+    assert refusal("\n".join(lines)) == "net.yaml: names that refer to names over too many steps"
+
+
 def test_a_circle_of_resources_is_named_as_it_goes():
     found = refusal(
         """
@@ -297,3 +317,114 @@ def test_json_is_read_as_yaml_is():
     }
     network = network_of(json.dumps(document))
     assert str(network.groups["Sg"].rules[0].peer) == "10.0.0.0/16"
+
+
+def test_language_extensions_are_read_but_for_their_loops():
+    network = network_of(
+        """
+        Transform: AWS::LanguageExtensions
+        Mappings: {Blocks: {prod: {Cidr: 10.1.0.0/16}}}
+        Resources:
+          Vpc:
+            Type: AWS::EC2::VPC
+            Properties:
+              CidrBlock: !FindInMap [Blocks, dev, Cidr, {DefaultValue: 10.2.0.0/16}]
+        """
+    )
+    assert str(network.vpcs["Vpc"].ipv4_blocks[0]) == "10.2.0.0/16"
+    assert network.warnings == ()
+
+
+def test_a_template_as_the_cdk_writes_it_is_read():
+    group = {
+        "Type": "AWS::EC2::SecurityGroup",
+        "Properties": {
+            "GroupDescription": "App/Web",
+            "SecurityGroupEgress": [
+                {
+                    "CidrIp": "255.255.255.255/32",
+                    "Description": "Disallow all traffic",
+                    "FromPort": 252,
+                    "IpProtocol": "icmp",
+                    "ToPort": 86,
+                }
+            ],
+            "VpcId": {"Ref": "Vpc8378EB38"},
+        },
+        "Metadata": {"aws:cdk:path": "App/Web/Resource"},
+    }
+    document = {
+        "Resources": {
+            "Vpc8378EB38": {"Type": "AWS::EC2::VPC", "Properties": {"CidrBlock": "10.0.0.0/16"}},
+            "Subnet1": {
+                "Type": "AWS::EC2::Subnet",
+                "Properties": {
+                    "AvailabilityZone": {"Fn::Select": [0, {"Fn::GetAZs": ""}]},
+                    "CidrBlock": "10.0.0.0/18",
+                    "VpcId": {"Ref": "Vpc8378EB38"},
+                },
+            },
+            "Restrict": {
+                "Type": "Custom::VpcRestrictDefaultSG",
+                "Properties": {
+                    "DefaultSecurityGroupId": {
+                        "Fn::GetAtt": ["Vpc8378EB38", "DefaultSecurityGroup"]
+                    },
+                    "Account": {"Ref": "AWS::AccountId"},
+                },
+            },
+            "Web": group,
+            "WebfromLb443": {
+                "Type": "AWS::EC2::SecurityGroupIngress",
+                "Properties": {
+                    "Description": {
+                        "Fn::Join": ["", ["from ", {"Fn::GetAtt": ["Web", "GroupId"]}, ":443"]]
+                    },
+                    "FromPort": 443,
+                    "GroupId": {"Fn::GetAtt": ["Web", "GroupId"]},
+                    "IpProtocol": "tcp",
+                    "SourceSecurityGroupId": {"Fn::GetAtt": ["Web", "GroupId"]},
+                    "ToPort": 443,
+                },
+            },
+            "CDKMetadata": {"Type": "AWS::CDK::Metadata", "Condition": "CDKMetadataAvailable"},
+        },
+        "Conditions": {
+            "CDKMetadataAvailable": {
+                "Fn::Or": [
+                    {"Fn::Equals": [{"Ref": "AWS::Region"}, "af-south-1"]},
+                    {"Fn::Equals": [{"Ref": "AWS::Region"}, "us-east-1"]},
+                ]
+            }
+        },
+        "Parameters": {
+            "BootstrapVersion": {
+                "Type": "AWS::SSM::Parameter::Value<String>",
+                "Default": "/cdk-bootstrap/hnb659fds/version",
+            }
+        },
+        "Rules": {
+            "CheckBootstrapVersion": {
+                "Assertions": [
+                    {
+                        "Assert": {
+                            "Fn::Not": [{"Fn::Contains": [["1", "2"], {"Ref": "BootstrapVersion"}]}]
+                        },
+                        "AssertDescription": "too old",
+                    }
+                ]
+            }
+        },
+    }
+    network = network_of(json.dumps(document))
+    assert [
+        (rule.rule_id, str(rule.traffic), str(rule.peer)) for rule in network.groups["Web"].rules
+    ] == [
+        ("WebfromLb443", "tcp/443", "Web"),
+        ("Web/egress/0", "icmp/252/86", "255.255.255.255/32"),
+    ]
+    assert network.groups["Web"].rules[0].description == "from Web:443"
+    assert network.warnings == (
+        "net.yaml: these change what passes and are not modelled: "
+        "Restrict (Custom::VpcRestrictDefaultSG)",
+    )

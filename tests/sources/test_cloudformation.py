@@ -1,3 +1,4 @@
+import json
 from ipaddress import IPv4Network, IPv6Network
 
 import pytest
@@ -6,6 +7,7 @@ from secgroup.errors import InputError
 from secgroup.model.external import External
 from secgroup.model.group import GroupReference, PrefixListReference
 from secgroup.model.network import Network
+from secgroup.sources.load import load
 from tests.support.templates import network_of, with_vpc
 
 
@@ -71,6 +73,21 @@ def test_an_empty_list_of_egress_rules_leaves_the_default_one():
         """
     )
     assert rules_of(network, "Web") == ["Web/egress/0 out all 0.0.0.0/0"]
+
+
+def test_egress_rules_that_cannot_be_read_do_not_bring_the_default_ones_back():
+    network = with_vpc(
+        """
+        Web:
+          Type: AWS::EC2::SecurityGroup
+          Properties:
+            GroupDescription: web
+            VpcId: !Ref Vpc
+            SecurityGroupEgress: [Fn::Transform: {Name: AWS::Include}]
+        """
+    )
+    assert rules_of(network, "Web") == []
+    assert any("SecurityGroupEgress.0: left out" in warning for warning in network.warnings)
 
 
 @pytest.mark.semantics("template-3")
@@ -155,7 +172,10 @@ def test_a_rule_reads_as_ec2_reads_it(rule, expected):
         ("{IpProtocol: -1, CidrIpv6: 10.0.0.0/8}", "10.0.0.0/8 is not an IPv6 block"),
         ("{IpProtocol: -1}", "expected one of CidrIp, CidrIpv6"),
         ("{IpProtocol: -1, CidrIp: 0.0.0.0/0, CidrIpv6: '::/0'}", "not CidrIp and CidrIpv6"),
-        ("{IpProtocol: -1, SourceSecurityGroupId: !Ref Vpc}", "Vpc is AWS::EC2::VPC, expected"),
+        (
+            "{IpProtocol: -1, SourceSecurityGroupId: !Ref Vpc}",
+            "SecurityGroupIngress.0.SourceSecurityGroupId: Vpc is",
+        ),
         ("text", "expected a mapping of properties"),
     ],
 )
@@ -219,6 +239,26 @@ def test_rules_join_the_default_group_of_a_vpc():
     ]
 
 
+@pytest.mark.semantics("template-14")
+def test_a_standalone_egress_rule_takes_the_place_of_the_default_groups_too():
+    network = with_vpc(
+        """
+        Out:
+          Type: AWS::EC2::SecurityGroupEgress
+          Properties:
+            GroupId: !GetAtt Vpc.DefaultSecurityGroup
+            IpProtocol: tcp
+            FromPort: 443
+            ToPort: 443
+            CidrIp: 0.0.0.0/0
+        """
+    )
+    assert rules_of(network, "Vpc.DefaultSecurityGroup") == [
+        "Vpc.DefaultSecurityGroup/ingress/0 in all Vpc.DefaultSecurityGroup",
+        "Out out tcp/443 0.0.0.0/0",
+    ]
+
+
 def test_a_group_is_associated_with_further_vpcs():
     network = with_vpc(
         """
@@ -257,6 +297,7 @@ def test_a_prefix_list_has_its_entries():
 # Network ACLs
 
 
+@pytest.mark.semantics("template-11")
 def test_a_subnet_without_an_association_has_its_vpcs_default_acl():
     network = with_vpc("")
     acl = network.acls[network.subnets["Subnet"].network_acl_id]
@@ -360,6 +401,18 @@ def test_an_acl_entry_that_cannot_be_resolved_keeps_its_action_with_an_external(
     assert (entry.is_allow, entry.cidr) == (False, External("Lookup.Block"))
 
 
+def test_a_subnet_with_two_acls_is_refused():
+    use = "{Type: AWS::EC2::SubnetNetworkAclAssociation, Properties: %s}"
+    assert "Subnet has two network ACLs" in refusal(
+        f"""
+        A: {{Type: AWS::EC2::NetworkAcl, Properties: {{VpcId: !Ref Vpc}}}}
+        B: {{Type: AWS::EC2::NetworkAcl, Properties: {{VpcId: !Ref Vpc}}}}
+        UseA: {use % "{NetworkAclId: !Ref A, SubnetId: !Ref Subnet}"}
+        UseB: {use % "{NetworkAclId: !Ref B, SubnetId: !Ref Subnet}"}
+        """
+    )
+
+
 # VPCs and subnets
 
 
@@ -420,3 +473,39 @@ def test_a_subnet_outside_of_its_vpc_is_refused():
     assert found == (
         "net.yaml: Resources.Far.Properties: 192.168.0.0/24 is in no block of Vpc (10.0.0.0/16)"
     )
+
+
+# By way of load
+
+
+def test_load_reads_a_template_beside_the_describe_output_that_it_needs(tmp_path):
+    template = tmp_path / "net.yaml"
+    template.write_text(
+        "Resources:\n"
+        "  Web:\n"
+        "    Type: AWS::EC2::Instance\n"
+        "    Properties: {SubnetId: subnet-1, SecurityGroupIds: [sg-1]}\n"
+    )
+    described = tmp_path / "described.json"
+    described.write_text(
+        json.dumps(
+            {
+                "Vpcs": [{"VpcId": "vpc-1", "CidrBlock": "10.0.0.0/16"}],
+                "Subnets": [{"SubnetId": "subnet-1", "VpcId": "vpc-1", "CidrBlock": "10.0.1.0/24"}],
+                "SecurityGroups": [
+                    {"GroupId": "sg-1", "GroupName": "web", "VpcId": "vpc-1", "IpPermissions": []}
+                ],
+            }
+        )
+    )
+    network = load(template, also=[described], addresses={"Web": "10.0.1.7"})
+    assert str(network.interfaces["Web"].ipv4[0].address) == "10.0.1.7"
+    assert network.interfaces["Web"].group_ids == ("sg-1",)
+
+
+@pytest.mark.parametrize("name", ["net.yaml", "net.json", "net.template"])
+def test_load_tells_a_template_by_its_content(tmp_path, name):
+    path = tmp_path / name
+    document = {"Resources": {"Vpc": {"Type": "AWS::EC2::VPC"}}}
+    path.write_text(json.dumps(document) if name == "net.json" else "Resources:\n  A: {Type: X}\n")
+    assert load(path).region == "us-east-1"

@@ -77,7 +77,11 @@ def test_the_attributes_of_a_type_are_the_published_ones(kind):
 
 
 def test_the_types_that_make_interfaces_are_types():
-    aliases = {"AWS::Serverless::Function", "AWS::EC2::TransitGatewayAttachment"}
+    aliases = {
+        "AWS::EC2::TransitGatewayAttachment",
+        "AWS::Serverless::Function",
+        "Custom::VpcRestrictDefaultSG",
+    }
     every = MAKE_INTERFACES | set(MAKE_INTERFACES_WITH) | SHAPE_TRAFFIC
     assert every - aliases <= set(NAMES)
     assert not every & set(PROPERTIES)

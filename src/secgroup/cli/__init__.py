@@ -3,7 +3,9 @@
 Each command is a module of this package, loaded only when it is asked for.
 """
 
+import errno
 import importlib
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -19,6 +21,9 @@ COMMANDS: Final = {
     "explain": "Follow one connection there and back, with the rules that decide.",
     "lesson": "Run the lesson's claims, packet by packet.",
 }
+
+#: What standard output may say when it has no room.
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 DONE: Final = 0
 NO: Final = 1
@@ -48,7 +53,9 @@ class _LazyGroup(click.Group):
             return super().invoke(ctx)
         except KeyboardInterrupt:
             raise click.exceptions.Exit(INTERRUPTED) from None
-        except BrokenPipeError:
+        except (BrokenPipeError, OutputError) as error:
+            if isinstance(error, OutputError) and not isinstance(error.__cause__, BrokenPipeError):
+                raise
             _leave_pipe()
             raise click.exceptions.Exit(DONE) from None
 
@@ -83,7 +90,10 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return _complain(f"{error.format_message()}", BAD_INPUT)
     except (OutputError, SecgroupError) as error:
         return _complain(str(error), BAD_INPUT)
-    except Exception:
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in _FULL:
+            _leave_pipe()
+            return _complain(f"standard output: cannot be written: {error.strerror}", BAD_INPUT)
         import traceback
 
         traceback.print_exc()
@@ -92,7 +102,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 
 def _leave_pipe() -> None:
-    """Whoever read us has enough; standard output must not fail again when Python ends."""
+    """Nobody reads us any more; standard output must not fail again when Python ends."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
@@ -102,5 +112,8 @@ def _complain(text: str, code: int) -> int:
 
 
 def main() -> None:
-    """Be the program `secgroup`."""
+    """Be the program `secgroup`; a terminal that lacks a character gets a question mark."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     sys.exit(run())

@@ -4,7 +4,7 @@ import json
 import sys
 from dataclasses import fields, is_dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, get_args
 
 import click
 
@@ -79,9 +79,11 @@ def _ports(text: str) -> "PortRange":
 
 def _plain(value: Any) -> Any:
     """Return a value as JSON has it; a change also says what it is and how it reads."""
+    from secgroup.reference.change import Change
+
     if is_dataclass(value) and not isinstance(value, type):
         plain = {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
-        if type(value).__module__.endswith(".change"):
+        if isinstance(value, get_args(Change)):
             return {"kind": type(value).__name__, "text": str(value), **plain}
         return plain
     if isinstance(value, Enum):
@@ -121,7 +123,7 @@ def _draw(explanation: "Explanation") -> None:
                 leaf.add(f"nearest: {escape(block.nearest)}")
             change = "no single change found" if block.change is None else str(block.change)
             leaf.add(f"[cyan]change: {escape(change)}[/]")
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False)
     console.print(tree)
     if explanation.conclusion:
         console.print(escape(explanation.conclusion))

@@ -57,9 +57,9 @@ class Progress:
             if time.monotonic() - self._started_s < _PATIENCE_S:
                 return
             self._start()
-        self._bar.update(
-            self._task, completed=self._position(), description=f"{self._count:,} packets"
-        )
+        # A pipe has no position.
+        completed = None if self._total is None else self._position()
+        self._bar.update(self._task, completed=completed, description=f"{self._count:,} packets")
 
     def _start(self) -> None:
         from rich.console import Console

@@ -4,6 +4,8 @@ Owns the options, the files and the order in which they are opened; what a repla
 knows.
 """
 
+import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -131,33 +133,45 @@ class _Source:
 @contextmanager
 def _source(capture: str, *, twice: bool) -> Iterator[_Source]:
     """Open a capture, with a second reader where it must be read twice."""
-    if capture == "-":
-        stream: BinaryIO = sys.stdin.buffer
-        if not twice:
-            yield _Source(name="standard input", stream=stream, again=None, size=None)
-            return
-        # What comes through a pipe can be read once.
-        with tempfile.NamedTemporaryFile() as spool:
-            while chunk := stream.read(1 << 20):
-                spool.write(chunk)
-            spool.flush()
-            with _source(spool.name, twice=True) as found:
-                yield _Source(
-                    name="standard input", stream=found.stream, again=found.again, size=found.size
-                )
-        return
-    path = Path(capture)
-    try:
-        with ExitStack() as stack:
-            first = stack.enter_context(path.open("rb"))
-            second = stack.enter_context(path.open("rb")) if twice else None
+    with ExitStack() as stack:
+        if capture == "-":
+            name, stream, size = "standard input", cast("BinaryIO", sys.stdin.buffer), None
+            if stream.isatty():
+                raise InputError("standard input is a terminal (expected a capture)")
+        else:
+            name, path = capture, Path(capture)
+            stream = stack.enter_context(_open(path, name))
             size = path.stat().st_size if path.is_file() else None
-            stack_owned = stack.pop_all()
+        again = None
+        if twice and size is None:
+            # What comes through a pipe can be read once.
+            path = Path(stack.enter_context(_spooled(stream, name)))
+            stream, size = stack.enter_context(_open(path, name)), path.stat().st_size
+        if twice:
+            again = stack.enter_context(_open(path, name))
+        yield _Source(name=name, stream=stream, again=again, size=size)
+
+
+def _open(path: Path, name: str) -> BinaryIO:
+    try:
+        return path.open("rb")
     except (OSError, ValueError) as problem:
         reason = problem.strerror if isinstance(problem, OSError) else str(problem)
-        raise InputError(f"cannot be opened: {reason}", source=capture) from None
-    with stack_owned:
-        yield _Source(name=capture, stream=first, again=second, size=size)
+        raise InputError(f"cannot be opened: {reason}", source=name) from None
+
+
+@contextmanager
+def _spooled(stream: BinaryIO, name: str) -> Iterator[str]:
+    """Copy a stream to a temporary file, and yield its path."""
+    with tempfile.NamedTemporaryFile() as spool:
+        try:
+            shutil.copyfileobj(stream, spool)
+            spool.flush()
+        except OSError as problem:
+            raise InputError(
+                f"cannot be kept to be read twice: {problem.strerror}", source=name
+            ) from None
+        yield spool.name
 
 
 def _go(
@@ -177,8 +191,9 @@ def _go(
 
             def comment(_number: int) -> str | None:
                 progress.step()
-                _, placed = next(steps)
-                return comment_of(placed)
+                # A file that grows may have more for the second reader than for the first.
+                step = next(steps, None)
+                return None if step is None else comment_of(step[1])
 
             annotate(source.again, cast("BinaryIO", copy), comment, source=source.name)
         for _ in steps:
@@ -222,12 +237,13 @@ def _outputs(options: dict[str, Any], capture: str) -> _Outputs:
     names = {"flow_log": "--flow-log"} | {
         name: f"--{name}" for name in ("decisions", "connections", "annotate")
     }
-    taken = {} if capture == "-" else {Path(capture).resolve(): "CAPTURE"}
+    taken = {} if capture == "-" else {os.path.realpath(capture): "CAPTURE"}
     for name, option in names.items():
         if options[name] is not None:
-            path = Path(options[name]).resolve()
+            path = os.path.realpath(options[name])
             other = taken.setdefault(path, option)
-            if other != option and (path.is_file() or not path.exists()):
+            is_device = Path(path).exists() and not Path(path).is_file()
+            if other != option and not is_device:
                 raise click.UsageError(f"{option} and {other} are the same file: {options[name]}")
     if options["flow_log"] is None:
         for name in ("format", "interval", "window_start"):

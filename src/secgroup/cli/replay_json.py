@@ -50,6 +50,7 @@ def _object(summary: Summary, name: str) -> dict[str, Any]:
         "clock_steps": [
             {"frame": step.frame, "step_ns": step.step_ns} for step in firewall.clock_steps
         ],
+        "stepped_back": firewall.stepped_back,
         "changes": [
             {"network": change.name, "time": change.time.text, "frame": frame}
             for frame, change in (*summary.made, *((None, change) for change in summary.left))

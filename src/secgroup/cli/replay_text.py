@@ -3,7 +3,7 @@
 Owns words and order only; every number is the summary's.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -22,6 +22,7 @@ from secgroup.replay.who import Undecided
 
 #: Lines of a list before the rest is only counted; `--json` has everything.
 _LINES: Final = 20
+_ROWS: Final = 40
 _ADDRESSES: Final = 5
 
 #: What each cause is called.
@@ -98,13 +99,8 @@ def _some(names: Iterable[str]) -> str:
 
 def _show_head(summary: Summary, name: str) -> None:
     firewall, tally = summary.firewall, summary.tally
-    first_ns = tally.first_ns or 0
-    began = datetime.fromtimestamp(first_ns // 1_000_000_000, UTC)
-    length_s = firewall.now_ms / 1000 - first_ns // 1_000_000 / 1000
-    click.echo(
-        f"{name}: {_count(tally.frames, 'frame')} in {length_s:,.3f} s "
-        f"from {began:%Y-%m-%d %H:%M:%S} UTC"
-    )
+    span = "" if tally.first_ns is None else _span(tally.first_ns, firewall.now_ms)
+    click.echo(f"{name}: {_count(tally.frames, 'frame')}{span}")
     if summary.damage is not None:
         click.echo(f"  cut short: {summary.damage}")
     accepted = summary.decisions - summary.rejected
@@ -112,6 +108,8 @@ def _show_head(summary: Summary, name: str) -> None:
         f"  {_count(summary.decisions, 'decision')} at {_count(len(tally.interfaces), 'interface')}"
         f": {accepted:,} accepted, {summary.rejected:,} rejected"
     )
+    reasons = sorted(tally.reasons.items(), key=lambda item: (-item[1], item[0][1]))
+    click.echo("  " + ", ".join(f"{count:,} {reason.name}" for (_, reason), count in reasons))
     counts = {outcome: len(summary.of(outcome)) for outcome in Outcome}
     adopted = sum(each.adoption is not None and each.adoption.adopted for each in firewall.observed)
     click.echo(
@@ -121,6 +119,12 @@ def _show_head(summary: Summary, name: str) -> None:
     )
     for frame, change in summary.made:
         click.echo(f"  {change.name} in force from frame {frame:,} on ({change.time.text})")
+
+
+def _span(first_ns: int, last_ms: int) -> str:
+    began = datetime.fromtimestamp(first_ns // 1_000_000_000, UTC)
+    length_s = last_ms / 1000 - first_ns // 1_000_000 / 1000
+    return f" in {length_s:,.3f} s from {began:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _show_refused(summary: Summary) -> None:
@@ -139,11 +143,19 @@ def _show_refusals(
         groups.setdefault(_alike(each), []).append(each)
     if not groups:
         return
-    click.echo(f"\n{title} ({meaning})")
-    for group in list(groups.values())[:_LINES]:
+    click.echo()
+    click.secho(f"{title} ({meaning})", bold=True)
+    # What is not unicast never passes, and hides what might.
+    ordered = sorted(groups.values(), key=_is_noise)
+    for group in ordered[:_LINES]:
         _show_group(group, summary)
     if len(groups) > _LINES:
         click.echo(f"  and {len(groups) - _LINES:,} more like these (--json has all)")
+
+
+def _is_noise(group: list[Connection]) -> bool:
+    refusal = group[0].refusal
+    return refusal is not None and refusal.decision.reason is Reason.NOT_UNICAST
 
 
 def _alike(connection: Connection) -> tuple[object, ...]:
@@ -237,14 +249,20 @@ def label(interface: NetworkInterface) -> str:
 
 
 def _show_open(summary: Summary) -> None:
-    connections = [each for each in summary.firewall.observed if each.was_open]
+    was_open = [each for each in summary.firewall.observed if each.was_open]
+    connections = sorted(was_open, key=_is_adopted)
     if not connections:
         return
-    click.echo("\nOpen before the capture")
+    click.echo()
+    click.secho("Open before the capture", bold=True)
     for each in connections[:_LINES]:
         click.echo(f"  {_ends(each)}  {_how_adopted(each)}")
     if len(connections) > _LINES:
         click.echo(f"  and {len(connections) - _LINES:,} more (--json has all)")
+
+
+def _is_adopted(connection: Connection) -> bool:
+    return connection.adoption is not None and connection.adoption.adopted
 
 
 def _ends(connection: Connection) -> str:
@@ -292,27 +310,31 @@ def verdict_of(connection: Connection | None) -> str:
     return text
 
 
+def _table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    draw(title, header, rows[:_ROWS])
+    if len(rows) > _ROWS:
+        click.echo(f"  and {len(rows) - _ROWS:,} more (--json has all)")
+
+
 def _rule_text(use: RuleUse) -> tuple[str, str]:
     rule = use.rule
-    way = "egress to" if rule.is_egress else "ingress from"
-    return rule.rule_id, f"{rule.traffic} {way} {rule.peer}"
+    way, word = ("egress", "to") if rule.is_egress else ("ingress", "from")
+    return rule.rule_id, f"{way} {rule.traffic} {word} {rule.peer}"
 
 
 def _show_rules(summary: Summary) -> None:
     rules = summary.rules()
     used = sorted((use for use in rules if use.packets), key=lambda use: -use.packets)
-    draw(
+    _table(
         "Allowed, by rule",
         ("rule", "allows", "connections", "packets"),
         [(*_rule_text(use), f"{use.connections:,}", f"{use.packets:,}") for use in used],
     )
     unused = [use for use in rules if not use.packets and use.is_at_capture]
-    draw("Rules never used", ("rule", "allows"), [_rule_text(use) for use in unused])
+    _table("Rules never used", ("rule", "allows"), [_rule_text(use) for use in unused])
     elsewhere = sum(not use.packets and not use.is_at_capture for use in rules)
     if elsewhere:
-        click.echo(
-            f"\n{_count(elsewhere, 'rule')} of groups that no interface of this capture carries"
-        )
+        click.echo(f"\n{_count(elsewhere, 'rule')} of groups that none of these interfaces carries")
 
 
 def _show_acl_entries(summary: Summary) -> None:
@@ -325,7 +347,7 @@ def _show_acl_entries(summary: Summary) -> None:
         )
         for use in summary.acl_entries()
     ]
-    draw("Network ACL entries", ("ACL", "entry", "says", "packets"), rows)
+    _table("Network ACL entries", ("ACL", "entry", "says", "packets"), rows)
 
 
 def _entry_text(entry: NetworkAclEntry | None) -> str:
@@ -349,14 +371,15 @@ def _show_interfaces(summary: Summary) -> None:
         ]
         rows.append((label(interfaces[interface_id]), f"{count.connections:,}", *cells))
     header = ("interface", "connections", "in", "in rejected", "out", "out rejected")
-    draw("Packets by interface", header, rows)
+    _table("Packets by interface", header, rows)
 
 
 def _show_undecided(summary: Summary) -> None:
     census = summary.firewall.census
     if not census.counts:
         return
-    click.echo("\nNot decided")
+    click.echo()
+    click.secho("Not decided", bold=True)
     for cause, count in census.counts.most_common():
         listed = census.most_frequent(cause, _ADDRESSES)
         addresses = ", ".join(f"{address} ({number:,})" for address, number in listed)

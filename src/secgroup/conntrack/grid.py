@@ -50,3 +50,23 @@ def parse_grid(
         for before, after in zip(header, row, strict=True)
     }
     return MappingProxyType(cells)
+
+
+def machine_of(
+    original: str, reply: str, *, events: type[EventT], states: Mapping[str, State]
+) -> Mapping[tuple[Side, EventT, State | None], State | None]:
+    """Read the grids of both sides into a total mapping (side, event, before) -> after.
+
+    Raises
+    ------
+    ValueError
+        As `parse_grid`.
+
+    """
+    return MappingProxyType(
+        {
+            (side, event, before): after
+            for side, text in ((Side.ORIGINAL, original), (Side.REPLY, reply))
+            for (event, before), after in parse_grid(text, events=events, states=states).items()
+        }
+    )

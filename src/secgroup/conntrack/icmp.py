@@ -8,7 +8,7 @@ to that kind, the other way, is a REPLY. Errors step nothing.
 from enum import IntEnum
 from typing import Final
 
-from secgroup.conntrack.grid import Side, parse_grid
+from secgroup.conntrack.grid import machine_of
 from secgroup.conntrack.state import State
 
 STATES: Final = {"UN": State.ICMP_UNREPLIED, "RE": State.ICMP_REPLIED}
@@ -32,8 +32,4 @@ REPLY: Final = """
 # --  Never asked: an answer without a query makes no entry.
 
 #: (side, event, state before) -> state after; None is "no entry". Total.
-TRANSITIONS: Final = {
-    (side, event, before): after
-    for side, text in ((Side.ORIGINAL, ORIGINAL), (Side.REPLY, REPLY))
-    for (event, before), after in parse_grid(text, events=Event, states=STATES).items()
-}
+TRANSITIONS: Final = machine_of(ORIGINAL, REPLY, events=Event, states=STATES)

@@ -7,7 +7,7 @@ here: whoever sends first opens the flow (EC2 User Guide, Security group connect
 from enum import IntEnum
 from typing import Final
 
-from secgroup.conntrack.grid import Side, parse_grid
+from secgroup.conntrack.grid import machine_of
 from secgroup.conntrack.state import State
 
 STATES: Final = {"UN": State.OTHER_UNREPLIED, "RE": State.OTHER_REPLIED}
@@ -31,8 +31,4 @@ REPLY: Final = """
 # --  Never asked: the packet that makes an entry is ORIGINAL.
 
 #: (side, event, state before) -> state after; None is "no entry". Total.
-TRANSITIONS: Final = {
-    (side, event, before): after
-    for side, text in ((Side.ORIGINAL, ORIGINAL), (Side.REPLY, REPLY))
-    for (event, before), after in parse_grid(text, events=Event, states=STATES).items()
-}
+TRANSITIONS: Final = machine_of(ORIGINAL, REPLY, events=Event, states=STATES)

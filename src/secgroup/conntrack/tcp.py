@@ -11,7 +11,7 @@ these are. Where that file ignores a segment or calls it invalid, the state here
 from enum import IntEnum
 from typing import Final
 
-from secgroup.conntrack.grid import Side, parse_grid
+from secgroup.conntrack.grid import machine_of
 from secgroup.conntrack.state import State
 from secgroup.net.packet import Tcp
 from secgroup.net.protocol import TcpFlag
@@ -89,11 +89,7 @@ REPLY: Final = """
 #         handshake's last ACK: only the opener's ACK establishes.
 
 #: (side, event, state before) -> state after; None is "no entry". Total.
-TRANSITIONS: Final = {
-    (side, event, before): after
-    for side, text in ((Side.ORIGINAL, ORIGINAL), (Side.REPLY, REPLY))
-    for (event, before), after in parse_grid(text, events=Event, states=STATES).items()
-}
+TRANSITIONS: Final = machine_of(ORIGINAL, REPLY, events=Event, states=STATES)
 
 
 def event_of(segment: Tcp, *, at_next: bool) -> Event:

@@ -7,7 +7,7 @@ the datagram that makes two seen in each direction (aws: more than one request-r
 from enum import IntEnum
 from typing import Final
 
-from secgroup.conntrack.grid import Side, parse_grid
+from secgroup.conntrack.grid import machine_of
 from secgroup.conntrack.state import State
 
 STATES: Final = {
@@ -39,8 +39,4 @@ REPLY: Final = """
 # 1_2  Any number of answers to one datagram is one request-response.
 
 #: (side, event, state before) -> state after; None is "no entry". Total.
-TRANSITIONS: Final = {
-    (side, event, before): after
-    for side, text in ((Side.ORIGINAL, ORIGINAL), (Side.REPLY, REPLY))
-    for (event, before), after in parse_grid(text, events=Event, states=STATES).items()
-}
+TRANSITIONS: Final = machine_of(ORIGINAL, REPLY, events=Event, states=STATES)

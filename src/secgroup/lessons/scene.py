@@ -9,7 +9,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from types import MappingProxyType
 from typing import Final
 
-from secgroup.model.defaults import default_acl, local_routes
+from secgroup.model.defaults import default_acl, main_route_table
 from secgroup.model.external import External
 from secgroup.model.group import GroupReference, Peer, PrefixListReference, SecurityGroup
 from secgroup.model.group import SecurityGroupRule as Rule
@@ -17,7 +17,6 @@ from secgroup.model.interface import Instance, NetworkInterface, PrivateIpv4
 from secgroup.model.network import Network
 from secgroup.model.network_acl import NetworkAcl, NetworkAclEntry
 from secgroup.model.prefix_list import PrefixList
-from secgroup.model.route import RouteTable
 from secgroup.model.vpc import Subnet, Vpc
 from secgroup.net.address import Prefix, parse_prefix
 from secgroup.net.ports import parse_service
@@ -65,63 +64,62 @@ def scene(
         A service or a block that cannot be read.
 
     """
-    subnets: dict[str, Subnet] = {}
-    made: dict[str, NetworkInterface] = {}
     tables = {"acl-default": default_acl(vpc, network_acl_id="acl-default")}
     for name, lines in acls.items():
         acl_id = f"acl-{name}"
         entries = tuple(map(_entry, lines))
         tables[acl_id] = NetworkAcl(network_acl_id=acl_id, vpc_id=vpc.vpc_id, entries=entries)
-    for name, line in interfaces.items():
-        words = line.split()
-        ipv4 = tuple(IPv4Address(word) for word in words if word.count(".") == 3)
-        ipv6 = tuple(IPv6Address(word) for word in words if ":" in word)
-        subnet_id = str(ipv4[0]).rpartition(".")[0]
-        subnets[subnet_id] = Subnet(
-            subnet_id=subnet_id,
-            vpc_id=vpc.vpc_id,
-            network_acl_id=f"acl-{subnet_id}" if subnet_id in acls else "acl-default",
-            ipv4_block=IPv4Network(f"{subnet_id}.0/24"),
-            ipv6_blocks=tuple(
-                IPv6Network((int(block.network_address) + (int(subnet_id.split(".")[2]) << 64), 64))
-                for block in vpc.ipv6_blocks
-            ),
-        )
-        made[name] = NetworkInterface(
-            interface_id=name,
-            vpc_id=vpc.vpc_id,
-            subnet_id=subnet_id,
-            instance_id=f"i-{name.partition('-')[0]}",
-            ipv4=tuple(PrivateIpv4(address=address) for address in ipv4),
-            ipv6=ipv6,
-            source_dest_check=name not in unchecked,
-            group_ids=tuple(word for word in words if word.count(".") != 3 and ":" not in word),
-        )
+    made = {
+        name: _interface(name, line, vpc, is_checked=name not in unchecked)
+        for name, line in interfaces.items()
+    }
+    owners = dict.fromkeys(each.instance_id for each in made.values())
     return Network(
         vpcs={vpc.vpc_id: vpc},
-        subnets=subnets,
-        groups={
-            name: SecurityGroup(
-                group_id=name, vpc_ids=(vpc.vpc_id,), rules=rules_of(name, lines, groups)
-            )
-            for name, lines in groups.items()
-        },
+        subnets={each.subnet_id: _subnet(each.subnet_id, vpc, acls) for each in made.values()},
+        groups={name: _group(name, vpc, groups) for name in groups},
         acls=tables,
         interfaces=made,
-        instances={
-            each.instance_id: Instance(instance_id=each.instance_id)
-            for each in made.values()
-            if each.instance_id is not None
-        },
+        instances={owner: Instance(instance_id=owner) for owner in owners if owner is not None},
         prefix_lists={
             name: PrefixList(prefix_list_id=name, entries=tuple(map(parse_prefix, blocks)))
             for name, blocks in prefix_lists.items()
         },
-        route_tables={
-            "rtb-1": RouteTable(
-                route_table_id="rtb-1", vpc_id=vpc.vpc_id, is_main=True, routes=local_routes(vpc)
-            )
-        },
+        route_tables={"rtb-1": main_route_table(vpc, route_table_id="rtb-1")},
+    )
+
+
+def _group(name: str, vpc: Vpc, groups: Mapping[str, Sequence[str]]) -> SecurityGroup:
+    rules = rules_of(name, groups[name], groups)
+    return SecurityGroup(group_id=name, vpc_ids=(vpc.vpc_id,), rules=rules)
+
+
+def _interface(name: str, line: str, vpc: Vpc, *, is_checked: bool) -> NetworkInterface:
+    words = line.split()
+    ipv4 = tuple(IPv4Address(word) for word in words if word.count(".") == 3)
+    return NetworkInterface(
+        interface_id=name,
+        vpc_id=vpc.vpc_id,
+        subnet_id=str(ipv4[0]).rpartition(".")[0],
+        instance_id=f"i-{name.partition('-')[0]}",
+        ipv4=tuple(PrivateIpv4(address=address) for address in ipv4),
+        ipv6=tuple(IPv6Address(word) for word in words if ":" in word),
+        group_ids=tuple(word for word in words if word.count(".") != 3 and ":" not in word),
+        source_dest_check=is_checked,
+    )
+
+
+def _subnet(subnet_id: str, vpc: Vpc, acls: Mapping[str, Sequence[str]]) -> Subnet:
+    third = int(subnet_id.split(".")[2])
+    return Subnet(
+        subnet_id=subnet_id,
+        vpc_id=vpc.vpc_id,
+        network_acl_id=f"acl-{subnet_id}" if subnet_id in acls else "acl-default",
+        ipv4_block=IPv4Network(f"{subnet_id}.0/24"),
+        ipv6_blocks=tuple(
+            IPv6Network((int(block.network_address) + (third << 64), 64))
+            for block in vpc.ipv6_blocks
+        ),
     )
 
 

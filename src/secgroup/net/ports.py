@@ -175,18 +175,27 @@ def parse_service(text: str) -> Traffic:
     name, *rest = text.strip().lower().split("/")
     try:
         protocol = None if name == "all" else parse_protocol(name)
-        if protocol in (TCP, UDP) and len(rest) <= 1:
-            first, _, last = (rest[0] if rest else "0-65535").partition("-")
-            return traffic_of(protocol, int(first), int(last or first))
-        if protocol in (ICMP, ICMPV6) and len(rest) <= 2:
-            return traffic_of(protocol, *(int(rest[i]) if i < len(rest) else None for i in (0, 1)))
-        if not rest:
-            return Traffic(protocol=protocol)
-    except ValueError:
-        pass
-    except InputError as error:
-        raise InputError(f"{text!r}: {error}") from None
-    raise InputError(
+        numbers = [_number(part) for each in rest for part in each.split("-")]
+    except (ValueError, InputError):
+        raise _no_service(text) from None
+    if protocol in (TCP, UDP) and len(rest) <= 1 and len(numbers) <= 2:
+        first, last = (numbers[0], numbers[-1]) if numbers else (0, 65535)
+        return traffic_of(protocol, first, last)
+    if protocol in (ICMP, ICMPV6) and len(rest) == len(numbers) <= 2:
+        return traffic_of(protocol, *numbers, *[None] * (2 - len(numbers)))
+    if not rest:
+        return Traffic(protocol=protocol)
+    raise _no_service(text)
+
+
+def _number(text: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        raise ValueError(text)
+    return int(text)
+
+
+def _no_service(text: str) -> InputError:
+    return InputError(
         f"{text!r} is not a service (expected tcp/443, udp/53, tcp/8000-8080, icmp/8, icmp/3/4, "
         "icmpv6/128, a protocol number, or all)"
     )

@@ -93,7 +93,7 @@ def _box_text(
     if names_protocol or box.points != whole.points:
         parts.append(points_text(box.protocol, box.points, is_whole=box.points == whole.points))
     if box.addresses != whole.addresses:
-        parts.append(f"{outside}{_addresses_text(box.addresses, whole.addresses, family)}")
+        parts.append(_addresses_text(box.addresses, whole.addresses, family, outside or ""))
     if box.clients != whole.clients:
         parts.append(f"client ports {port_text(box.clients)}")
     if box.nats != whole.nats:
@@ -101,12 +101,14 @@ def _box_text(
     return ", ".join(parts) or "the rest"
 
 
-def _addresses_text(addresses: Sequence[Span], whole: Sequence[Span], family: int) -> str:
+def _addresses_text(
+    addresses: Sequence[Span], whole: Sequence[Span], family: int, outside: str
+) -> str:
     """Write some of the addresses, or all but some, whichever is shorter."""
     others = without(whole, addresses)
     if len(others) < len(addresses):
-        return f" but {address_text(others, family)}"
-    return f" being {address_text(addresses, family)}"
+        return f"{outside} except {address_text(others, family)}"
+    return f"{address_text(addresses, family)} of {outside}"
 
 
 def points_text(protocol: int, points: Sequence[Span], *, is_whole: bool) -> str:

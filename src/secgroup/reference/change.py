@@ -6,7 +6,7 @@ changes suffice is not said here: `explain` decides again.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from ipaddress import ip_network
+from ipaddress import IPv4Address, IPv4Network, ip_network
 from typing import Final, TypeAlias
 
 from secgroup.decision import Reason
@@ -29,6 +29,8 @@ from secgroup.reference.ways import Ways
 
 #: A new last entry of an ACL stands this far behind the one before it, as people number them.
 ENTRY_DISTANCE: Final = 10
+#: Stand for an Elastic IP address that is yet to be allocated (RFC 2544, as derived ones do).
+ELASTIC: Final = IPv4Network("198.18.0.0/15")
 _MISSING_WAY: Final = ("NO_ROUTE_TO_DESTINATION", "BAD_STATE_ROUTE")
 
 
@@ -119,7 +121,34 @@ class AddRoute:
         )
 
 
-Change: TypeAlias = AddRule | AddAclEntry | SwitchCheckOff | AddRoute
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssociateAddress:
+    """Associate an Elastic IP address with a private address of an interface."""
+
+    interface_id: str
+    address: IPv4Address
+
+    def apply(self, network: Network) -> Network:
+        """Return the network with some public address that nobody has yet."""
+        taken = {each.public for other in network.interfaces.values() for each in other.ipv4}
+        public = next(each for each in ELASTIC if each not in taken)
+        interface = network.interfaces[self.interface_id]
+        changed = replace(
+            interface,
+            ipv4=tuple(
+                replace(each, public=public) if each.address == self.address else each
+                for each in interface.ipv4
+            ),
+        )
+        interfaces = {**network.interfaces, self.interface_id: changed}
+        return replace(network, interfaces=interfaces)
+
+    def __str__(self) -> str:
+        """Write it as a sentence."""
+        return f"associate an Elastic IP address with {self.address} of {self.interface_id}"
+
+
+Change: TypeAlias = AddRule | AddAclEntry | SwitchCheckOff | AddRoute | AssociateAddress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,7 +235,7 @@ def host(address: Address) -> Prefix:
 def lift(ways: Ways, wanted: Wanted, step: Step) -> Change | None:
     """Return the smallest change that lifts the refusal of `step`; None when we know none."""
     if isinstance(step, OnTheWay):
-        return _add_route(ways, wanted, step)
+        return _associate(ways, step) or _add_route(ways, wanted, step)
     if step.decision.reason is Reason.NETWORK_ACL:
         return _add_entry(ways, wanted, step)
     if step.decision.reason is Reason.NO_MATCHING_RULE:
@@ -295,6 +324,24 @@ def _free_number(numbers: set[int], denying: int) -> int | None:
             return last
         denying = IMPLICIT_DENY_IPV4
     return next((each for each in range(denying - 1, 0, -1) if each not in numbers), None)
+
+
+def _associate(ways: Ways, step: OnTheWay) -> Change | None:
+    """Return a public address for who has none and needs one at an internet gateway."""
+    address = {
+        "IGW_PUBLIC_IP_ASSOCIATION_FOR_EGRESS": step.packet.source,
+        "IGW_PRIVATE_IP_ASSOCIATION_FOR_INGRESS": step.packet.destination,
+    }.get(step.code or "")
+    if not isinstance(address, IPv4Address):
+        return None
+    holders = [
+        each
+        for each in ways.network.interfaces_with(address)
+        if each.interface_id not in ways.nat_of and address in each.addresses
+    ]
+    if len(holders) != 1:
+        return None
+    return AssociateAddress(interface_id=holders[0].interface_id, address=address)
 
 
 def _add_route(ways: Ways, wanted: Wanted, step: OnTheWay) -> Change | None:

@@ -94,11 +94,15 @@ End: TypeAlias = InterfaceEnd | OutsideEnd | NobodysEnd
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """One end of a question; a group has an end for each member."""
+    """One end of a question; a group has an end for each member.
+
+    `left_out` are the members that have no address of the family.
+    """
 
     label: str
     ends: tuple[End, ...]
     group_id: str | None = None
+    left_out: tuple[str, ...] = ()
 
 
 def representative(spans: tuple[Span, ...], family: int) -> Address:
@@ -143,7 +147,7 @@ def find_endpoint(network: Network, text: str, family: int) -> Endpoint:
     literal = parse_literal(text)
     if literal is not None:
         if literal.version != family:
-            raise InputError(f"{text} is not an IPv{family} address", source=text)
+            raise InputError(f"{text} is not an IPv{family} address")
         outside = text.startswith(f"{INTERNET}:")
         end = _internet_address(network, literal) if outside else _of_address(network, literal)
         return Endpoint(label=end.label, ends=(end,))
@@ -182,7 +186,10 @@ def _of_group(network: Network, group_id: str, family: int) -> Endpoint:
     ends = tuple(_end_of(network, member, family) for member in members if _address(member, family))
     if not ends:
         raise InputError(f"no interface with an IPv{family} address carries the group {group_id}")
-    return Endpoint(label=f"group {group_id}", ends=ends, group_id=group_id)
+    left_out = tuple(
+        label_of(network, member) for member in members if not _address(member, family)
+    )
+    return Endpoint(label=f"group {group_id}", ends=ends, group_id=group_id, left_out=left_out)
 
 
 def _interface_ids_of(network: Network, text: str) -> Iterator[str]:
@@ -190,6 +197,9 @@ def _interface_ids_of(network: Network, text: str) -> Iterator[str]:
     for interface in network.interfaces.values():
         if text == interface.interface_id or text in interface.names:
             yield interface.interface_id
+    for gateway in network.nat_gateways.values():
+        if text == gateway.gateway_id or text in gateway.names:
+            yield from gateway.interface_ids[:1]
     for instance in network.instances.values():
         if text == instance.instance_id or text in instance.names:
             primary = primary_of(network, instance.instance_id)

@@ -4,18 +4,21 @@ Owns the search for every layer that refuses, and the proof that the proposed ch
 The way is `path`'s, the parts are `question`'s, the words are `wording`'s.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Final
 
 from secgroup.decision import Reason
 from secgroup.errors import InputError
 from secgroup.model.network import Network
 from secgroup.net.ports import PortRange, Traffic, parse_service
+from secgroup.net.protocol import icmp_of
+from secgroup.reference.alike import alike
 from secgroup.reference.box import parts_text
 from secgroup.reference.change import AddAclEntry, Change, Wanted, lift
 from secgroup.reference.endpoint import OutsideEnd, parse_literal
 from secgroup.reference.explanation import Block, Explanation, Outcome
-from secgroup.reference.journey import Answer, AtInterface, Journey, OnTheWay, Step
+from secgroup.reference.journey import Answer, AtInterface, Journey, Leg, OnTheWay, Step
 from secgroup.reference.memory import AS_DOCUMENTED, Switches
 from secgroup.reference.question import Pair, Part, Question, decide_pair, pairs_of
 from secgroup.reference.telling import line_of, tell
@@ -24,6 +27,8 @@ from secgroup.reference.wording import nearest
 
 #: Refusals that are looked at before the search is given up.
 MOST_BLOCKS: Final = 64
+#: So many pairs are decided one by one.
+FEW_PAIRS: Final = 32
 
 
 def explain(
@@ -63,31 +68,44 @@ def explain(
         An end or the service means nothing, or an end means several things.
 
     """
+    traffic = _service(protocol, port, service)
     question = Question(
         source=source,
         destination=destination,
-        service=_service(protocol, port, service),
-        family=_family(source, destination, ipv6=ipv6),
+        service=traffic,
+        family=_family(traffic, source, destination, ipv6=ipv6),
         client_ports=client_ports,
     )
     found = question.endpoints(network)
     ways = Ways(network, switches=switches)
-    decided = {pair: list(_decide(ways, question, pair)) for pair in pairs_of(*found)}
-    answer = _answer(part.journey for parts in decided.values() for part in parts)
+    clients = question.ports_of(found[0])
+    decided = [
+        (pairs, list(decide_pair(ways, pairs[0], question.service, clients)))
+        for pairs in _classes(network, pairs_of(*found))
+    ]
+    answer = _answer(part.journey for _, parts in decided for part in parts)
+    notes = tuple(
+        f"without {', '.join(end.left_out)}: no IPv{question.family} address"
+        for end in found
+        if end.left_out
+    )
     blocks: tuple[Block, ...] = ()
     changes: tuple[Change, ...] = ()
     if answer is not Answer.YES:
-        blocks, changes = _remedy(ways, question)
+        blocks, changes, proof = _remedy(ways, question)
+        if answer is Answer.NO and proof is Answer.UNKNOWN:
+            notes += ("with the changes below the answer would be unknown, not yes",)
     return Explanation(
         source=found[0].label,
         destination=found[1].label,
         service=str(question.service),
-        client_ports=str(question.ports_of(found[0])),
+        client_ports=str(clients),
         family=question.family,
         answer=answer,
         outcomes=_outcomes(ways, decided, question),
         blocks=blocks,
         changes=changes,
+        notes=notes,
     )
 
 
@@ -100,52 +118,76 @@ def _service(protocol: str | int, port: int | None, service: str | Traffic | Non
     return parse_service(name if port is None else f"{name}/{port}")
 
 
-def _family(source: str, destination: str, *, ipv6: bool) -> int:
-    """Return the family that is asked about: that of an address, where one is given."""
-    literals = [each for each in map(parse_literal, (source, destination)) if each is not None]
-    versions = {each.version for each in literals}
-    if len(versions) > 1:
-        raise InputError(f"{source} and {destination} are not of one family")
-    if ipv6 and versions == {4}:
-        raise InputError(f"{literals[0]} is not an IPv6 address")
-    return 6 if ipv6 else next(iter(versions), 4)
+def _family(service: Traffic, source: str, destination: str, *, ipv6: bool) -> int:
+    """Return the family that is asked about: that of an address, or of ICMP, where one is given."""
+    said = [
+        (each.version, str(each))
+        for each in map(parse_literal, (source, destination))
+        if each is not None
+    ]
+    said += [(family, str(service)) for family in (4, 6) if service.protocol == icmp_of(family)]
+    if ipv6:
+        said.append((6, "-6"))
+    families = dict(said)
+    if len(families) > 1:
+        raise InputError(
+            f"{families[4]} is of IPv4 and {families[6]} of IPv6 (expected one of both)"
+        )
+    return next(iter(families), 4)
 
 
-def _decide(ways: Ways, question: Question, pair: Pair, *, go_on: bool = False) -> Iterator[Part]:
-    source, _ = question.endpoints(ways.network)
-    ports = question.ports_of(source)
-    return decide_pair(ways, pair, question.service, ports, go_on=go_on)
+def _classes(network: Network, pairs: Sequence[Pair]) -> Sequence[Sequence[Pair]]:
+    """Put pairs together that are alike, where there are so many that it is worth looking."""
+    return [(pair,) for pair in pairs] if len(pairs) <= FEW_PAIRS else alike(network, pairs)
 
 
 def _answer(journeys: Iterable[Journey]) -> Answer:
-    answers = {journey.answer for journey in journeys}
-    return next((each for each in (Answer.NO, Answer.UNKNOWN) if each in answers), Answer.YES)
+    answer = Answer.YES
+    for journey in journeys:
+        if journey.answer is Answer.NO:
+            return Answer.NO
+        if journey.answer is Answer.UNKNOWN:
+            answer = Answer.UNKNOWN
+    return answer
 
 
 # ------------------------------------------------------------------------------ outcomes
 
 
 def _outcomes(
-    ways: Ways, decided: dict[Pair, list[Part]], question: Question
+    ways: Ways, decided: Sequence[tuple[Sequence[Pair], list[Part]]], question: Question
 ) -> tuple[Outcome, ...]:
-    """Put together what meets the same; refusals come first."""
-    found: dict[tuple[object, ...], list[tuple[Pair, list[Part]]]] = {}
-    for pair, parts in decided.items():
+    """Put together what meets the same; refusals come first.
+
+    Parameters
+    ----------
+    decided : sequence of pair
+        Pairs that are alike, and the parts of the first of them.
+
+    """
+    found: dict[
+        tuple[tuple[object, ...], tuple[str, ...]], list[tuple[Sequence[Pair], list[Part]]]
+    ] = {}
+    for pairs, parts in decided:
         by_key: dict[tuple[object, ...], list[Part]] = {}
         for part in parts:
             by_key.setdefault(_key(part.journey), []).append(part)
         for key, same in by_key.items():
-            texts = _parts_text(pair, same, parts, question)
-            found.setdefault((key, texts), []).append((pair, same))
+            texts = _parts_text(pairs[0], same, parts, question)
+            found.setdefault((key, texts), []).append((pairs, same))
     order = {Answer.NO: 0, Answer.UNKNOWN: 1, Answer.YES: 2}
     outcomes = [
         Outcome(
             answer=members[0][1][0].journey.answer,
-            pairs=tuple((source.label, destination.label) for (source, destination), _ in members),
-            parts=_parts_text(members[0][0], members[0][1], decided[members[0][0]], question),
+            pairs=tuple(
+                (source.label, destination.label)
+                for pairs, _ in members
+                for source, destination in pairs
+            ),
+            parts=texts,
             messages=tell(ways, members[0][1][0].journey),
         )
-        for members in found.values()
+        for (_, texts), members in found.items()
     ]
     return tuple(sorted(outcomes, key=lambda each: order[each.answer]))
 
@@ -181,24 +223,34 @@ def _step_key(step: Step, destination_id: str | None) -> tuple[object, ...]:
 # ------------------------------------------------------------------------------ remedies
 
 
-def _remedy(ways: Ways, question: Question) -> tuple[tuple[Block, ...], tuple[Change, ...]]:
+def _remedy(ways: Ways, question: Question) -> tuple[tuple[Block, ...], tuple[Change, ...], Answer]:
     """Find every layer that refuses, by lifting one after the other on a hypothetical network.
 
     Returns
     -------
     tuple
-        The layers; and the changes which together make the answer yes, empty when they do not.
+        The layers; the changes which together make the answer yes, empty when they do not; and
+        what the answer is when all that was found is changed.
 
     """
     now = ways
     blocks: list[Block] = []
     changes: list[Change] = []
     known: set[tuple[object, ...]] = set()
+    last: tuple[tuple[object, ...], Ways, list[Change]] | None = None
     while len(blocks) < MOST_BLOCKS:
         refusal = _first_refusal(now, question, known)
         if refusal is None:
             break
         step, wanted = refusal
+        key = _refusal_key(step)
+        if last is not None and last[0] == (key, wanted.boxes):
+            # What was changed for it has not lifted it: take it back, and leave it at that.
+            _, now, changes = last
+            blocks[-1] = replace(blocks[-1], change=None)
+            known.add(key)
+            last = None
+            continue
         change = lift(now, wanted, step)
         miss = None
         if isinstance(step, AtInterface) and step.decision.reason is Reason.NO_MATCHING_RULE:
@@ -211,13 +263,23 @@ def _remedy(ways: Ways, question: Question) -> tuple[tuple[Block, ...], tuple[Ch
             )
         )
         if change is None or change in changes:
-            known.add(_refusal_key(step))
+            known.add(key)
         else:
+            last = ((key, wanted.boxes), now, changes)
             changes = [each for each in changes if not _supersedes(change, each)] + [change]
             now = Ways(change.apply(now.network), switches=ways.switches)
-    if not changes or not _is_proved(ways, question, changes):
-        changes = []
-    return tuple(blocks), tuple(changes)
+    proof = _answer_with(ways, question, changes) if changes else Answer.NO
+    needed = _needed(ways, question, changes) if proof is Answer.YES else []
+    return tuple(blocks), tuple(needed), proof
+
+
+def _needed(ways: Ways, question: Question, changes: list[Change]) -> list[Change]:
+    """Leave out every change that the others make superfluous."""
+    for change in tuple(changes) if len(changes) > 1 else ():
+        others = [each for each in changes if each != change]
+        if _answer_with(ways, question, others) is Answer.YES:
+            changes = others
+    return changes
 
 
 def _first_refusal(
@@ -225,8 +287,9 @@ def _first_refusal(
 ) -> tuple[Step, Wanted] | None:
     """Return a refusal that is not known yet, and the part of the question that meets it."""
     source, destination = question.endpoints(ways.network)
-    for pair in pairs_of(source, destination):
-        parts = list(_decide(ways, question, pair, go_on=True))
+    clients = question.ports_of(source)
+    for pair, *_ in _classes(ways.network, pairs_of(source, destination)):
+        parts = list(decide_pair(ways, pair, question.service, clients, go_on=True))
         first = None
         boxes = []
         for part in parts:
@@ -240,7 +303,7 @@ def _first_refusal(
                 source=source,
                 destination=destination,
                 service=question.service,
-                client_ports=question.ports_of(source),
+                client_ports=clients,
                 boxes=tuple(boxes),
             )
             return first, wanted
@@ -248,10 +311,11 @@ def _first_refusal(
 
 
 def _refusal_key(step: Step) -> tuple[object, ...]:
+    is_back = step.leg is Leg.BACK
     if isinstance(step, OnTheWay):
-        return (step.leg, step.place, step.code)
+        return (is_back, step.place, step.code)
     decision = step.decision
-    return (step.leg, step.interface_id, step.direction, decision.reason, decision.acl_rule_number)
+    return (is_back, step.interface_id, step.direction, decision.reason, decision.acl_rule_number)
 
 
 def _supersedes(new: Change, old: Change) -> bool:
@@ -266,14 +330,16 @@ def _supersedes(new: Change, old: Change) -> bool:
     )
 
 
-def _is_proved(ways: Ways, question: Question, changes: Iterable[Change]) -> bool:
+def _answer_with(ways: Ways, question: Question, changes: Iterable[Change]) -> Answer:
     """Decide everything again, on the network with the changes and nothing else."""
     network = ways.network
     for change in changes:
         network = change.apply(network)
     changed = Ways(network, switches=ways.switches)
-    return all(
-        part.journey.answer is Answer.YES
-        for pair in pairs_of(*question.endpoints(network))
-        for part in _decide(changed, question, pair)
+    source, destination = question.endpoints(network)
+    clients = question.ports_of(source)
+    return _answer(
+        part.journey
+        for pair, *_ in _classes(network, pairs_of(source, destination))
+        for part in decide_pair(changed, pair, question.service, clients)
     )

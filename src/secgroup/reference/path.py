@@ -140,7 +140,7 @@ class _Walk:
         if hop.outside is not None:
             return _Arrival(packet=hop.packet, place=hop.outside)
         beyond = self._beyond(hop)
-        return None if beyond is None else self._receive(hop.packet, beyond, None)
+        return None if beyond is None else self._receive(hop.packet, beyond, previous)
 
     def _beyond(self, hop: Hop) -> NetworkInterface | None:
         """Return the interface that is meant, when no way leads there and we shall go on."""

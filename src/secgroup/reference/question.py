@@ -1,24 +1,21 @@
 """A question about a connection, cut into parts that nothing on the way can tell apart.
 
-Owns the cutting and the deciding of each part by one representative. Two packets that every
-rule, ACL entry and route on their way treats alike get the same answer, so that the answer of
-one is the answer of its whole part, exactly.
+Owns who may ask what, and the deciding of each part by one representative; `cut` cuts. Two
+packets that every rule, ACL entry and route on their way treats alike get the same answer, so
+that the answer of one is the answer of its whole part, exactly.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import product
 from typing import Final, TypeAlias
 
 from secgroup.errors import InputError
-from secgroup.model.external import External
 from secgroup.model.network import Network
 from secgroup.net.address import Address
-from secgroup.net.direction import Direction
 from secgroup.net.ports import PortRange, Traffic
-from secgroup.net.protocol import ICMP, ICMP_QUERIES, ICMPV6, TCP, UDP, icmp_of
-from secgroup.policy.routes import destinations
+from secgroup.net.protocol import ICMP, ICMPV6, TCP, UDP
 from secgroup.reference.box import Box
+from secgroup.reference.cut import OnWay, cut
 from secgroup.reference.endpoint import (
     End,
     Endpoint,
@@ -39,12 +36,6 @@ from secgroup.reference.journey import (
     OnTheWay,
     Outside,
 )
-from secgroup.reference.partition import (
-    Span,
-    classes,
-    span_of,
-    traffic_span,
-)
 from secgroup.reference.path import converse
 from secgroup.reference.ways import Ways
 
@@ -62,6 +53,9 @@ WIDE_TYPES: Final = frozenset(
         "gateway_load_balancer",
     }
 )
+
+#: Pairs of members that a question may have.
+MOST_PAIRS: Final = 100_000
 
 Pair: TypeAlias = tuple[End, End]
 
@@ -85,11 +79,17 @@ class Question:
         Raises
         ------
         InputError
-            One of them is nothing or several things; or no packet could go between them.
+            One of them is nothing or several things; no packet could go between them, or there
+            are too many members.
 
         """
         source = find_endpoint(network, self.source, self.family)
         destination = find_endpoint(network, self.destination, self.family)
+        if len(source.ends) * len(destination.ends) > MOST_PAIRS:
+            raise InputError(
+                f"from {source.label} to {destination.label} are over {MOST_PAIRS} pairs "
+                "(ask about one member)"
+            )
         if not pairs_of(source, destination):
             raise InputError(
                 f"from {source.label} to {destination.label} no packet passes the network "
@@ -145,22 +145,30 @@ def decide_pair(
     nowhere = _nowhere(pair)
     if nowhere is not None:
         box = Box(protocol=-1, points=((0, 255),))
-        yield Part(box, Journey(conversation=_talk(pair, box), steps=(nowhere,)))
+        yield Part(box, Journey(conversation=conversation_of(pair, box), steps=(nowhere,)))
         return
-    on_way: set[str] = set()
+    on_way = OnWay()
     while True:
-        boxes = list(_boxes(ways, pair, service, clients, on_way))
-        found = set(on_way)
-        for talk in _explorers(pair, boxes):
-            journey = converse(ways, talk, go_on=go_on, explore=True)
-            found.update(
-                step.interface_id for step in journey.steps if isinstance(step, AtInterface)
-            )
+        boxes = list(cut(ways, pair, service, clients, on_way))
+        steps = [
+            step
+            for talk in _explorers(pair, boxes)
+            for step in converse(ways, talk, go_on=go_on, explore=True).steps
+            if isinstance(step, AtInterface)
+        ]
+        found = on_way | OnWay(
+            interface_ids=frozenset(step.interface_id for step in steps),
+            addresses=frozenset(
+                address
+                for step in steps
+                for address in (step.packet.source, step.packet.destination)
+            ),
+        )
         if found == on_way:
             break
         on_way = found
     for box in boxes:
-        yield Part(box, converse(ways, _talk(pair, box), go_on=go_on))
+        yield Part(box, converse(ways, conversation_of(pair, box), go_on=go_on))
 
 
 def _nowhere(pair: Pair) -> OnTheWay | None:
@@ -172,7 +180,7 @@ def _nowhere(pair: Pair) -> OnTheWay | None:
         not source.is_single or is_public(source.representative)
     ):
         return None
-    packet = _talk(pair, Box(protocol=-1, points=((0, 255),))).opener
+    packet = conversation_of(pair, Box(protocol=-1, points=((0, 255),))).opener
     if isinstance(source, NobodysEnd):
         return OnTheWay(
             leg=Leg.THERE,
@@ -192,7 +200,7 @@ def _nowhere(pair: Pair) -> OnTheWay | None:
     )
 
 
-def _talk(pair: Pair, box: Box) -> Conversation:
+def conversation_of(pair: Pair, box: Box) -> Conversation:
     """Return the conversation that stands for a box."""
     source, destination = pair
     is_other = box.protocol == -1
@@ -201,13 +209,25 @@ def _talk(pair: Pair, box: Box) -> Conversation:
         source_address=_address(source, box),
         destination_address=_destination(source, destination, box),
         protocol=box.points[0][0] if is_other else box.protocol,
-        point=0 if is_other else box.points[0][0],
+        point=0 if is_other else _point(box),
         client_port=box.clients[0][0] if box.clients else 1,
         nat_port=box.nats[0][0] if box.nats else NAT_PORTS[0],
         destination_id=(
             destination.interface.interface_id if isinstance(destination, InterfaceEnd) else None
         ),
     )
+
+
+#: What stands for many ports, and for many ICMP types and codes: https and echo requests.
+_FAMILIAR: Final = {TCP: 443, UDP: 443, ICMP: 8 * 256, ICMPV6: 128 * 256}
+
+
+def _point(box: Box) -> int:
+    """Return a port, or ICMP type and code, of a box: a familiar one where it has it."""
+    familiar = _FAMILIAR[box.protocol]
+    if any(first <= familiar <= last for first, last in box.points):
+        return familiar
+    return box.points[0][0]
 
 
 def _address(end: End, box: Box) -> Address:
@@ -237,123 +257,4 @@ def _explorers(pair: Pair, boxes: Iterable[Box]) -> Iterator[Conversation]:
         key = (box.addresses, box.protocol, kind)
         if key not in seen:
             seen.add(key)
-            yield _talk(pair, box)
-
-
-# -------------------------------------------------------------------------------- cutting
-
-
-def _boxes(
-    ways: Ways, pair: Pair, service: Traffic, clients: PortRange, on_way: Iterable[str]
-) -> Iterator[Box]:
-    """Cut the question by the rules, entries and routes of the interfaces on the way."""
-    family = _family(pair)
-    outside = next((end for end in pair if isinstance(end, OutsideEnd)), None)
-    traffics = list(_traffics(ways, on_way))
-    has_nat = any(each in ways.nat_of for each in on_way)
-    for protocol in _protocols(service, family):
-        points, sets = _points(service, protocol, family, traffics)
-        sets += _exempt(ways, on_way, protocol, outside)
-        ports = protocol in (TCP, UDP)
-        client_span = [(clients.first, clients.last)]
-        addresses: tuple[tuple[Span, ...], ...] = ((),)
-        if outside is not None:
-            relevant = [*points, *client_span] if ports else points
-            addresses = classes(outside.spans, _peers(ways, on_way, protocol, relevant, family))
-        for box in product(
-            addresses,
-            classes(points, sets),
-            classes(client_span, sets) if ports else ((),),
-            classes([NAT_PORTS], sets) if ports and has_nat else ((),),
-        ):
-            yield Box(
-                addresses=box[0], protocol=protocol, points=box[1], clients=box[2], nats=box[3]
-            )
-
-
-def _family(pair: Pair) -> int:
-    return next(end.family if isinstance(end, OutsideEnd) else end.address.version for end in pair)
-
-
-def _protocols(service: Traffic, family: int) -> tuple[int, ...]:
-    """Return the protocols of a service; -1 stands for those without ports and types."""
-    if service.protocol is None:
-        return (TCP, UDP, icmp_of(family), -1)
-    if service.protocol in (TCP, UDP, icmp_of(family)):
-        return (service.protocol,)
-    return (-1,)
-
-
-def _points(
-    service: Traffic, protocol: int, family: int, traffics: Sequence[Traffic]
-) -> tuple[list[Span], list[list[Span]]]:
-    """Return what of a protocol the service covers, and the sets that cut it."""
-    if protocol == -1:
-        if service.protocol is not None:
-            return [(service.protocol, service.protocol)], []
-        known = {TCP, UDP, icmp_of(family)}
-        every = [(number, number) for number in range(256) if number not in known]
-        named = {each.protocol for each in traffics if each.protocol is not None}
-        return every, [[(number, number)] for number in sorted(named - known)]
-    domain = traffic_span(service, protocol)
-    assert domain is not None
-    cuts = {span for each in traffics if (span := traffic_span(each, protocol)) is not None}
-    sets = [[span] for span in sorted(cuts)]
-    if protocol not in (TCP, UDP):
-        queries = [kind for version, kind in ICMP_QUERIES if version == family]
-        sets += [[(kind * 256, kind * 256 + 255)] for kind in queries]
-    return [domain], sets
-
-
-def _exempt(
-    ways: Ways, on_way: Iterable[str], protocol: int, outside: OutsideEnd | None
-) -> list[list[Span]]:
-    """Return the ports of AWS's own services at the other end, which nothing filters."""
-    if outside is None or not outside.is_single:
-        return []
-    return [
-        [(service.port, service.port)]
-        for interface_id in sorted(on_way)
-        for service in ways.at(interface_id).services
-        if protocol in service.protocols and outside.representative in service.addresses
-    ]
-
-
-def _traffics(ways: Ways, on_way: Iterable[str]) -> Iterator[Traffic]:
-    for interface_id in sorted(on_way):
-        policy = ways.at(interface_id)
-        for direction in Direction:
-            yield from (each.traffic for each in policy.permissions[direction])
-            yield from (each.traffic for each in policy.acl_entries[direction])
-
-
-def _peers(
-    ways: Ways, on_way: Iterable[str], protocol: int, spans: Sequence[Span], family: int
-) -> Iterator[list[Span]]:
-    """Yield the sets of addresses that rules, entries and routes tell apart."""
-
-    def is_relevant(traffic: Traffic) -> bool:
-        if protocol == -1:
-            return traffic.protocol is None or any(
-                first <= traffic.protocol <= last for first, last in spans
-            )
-        span = traffic_span(traffic, protocol)
-        return span is not None and any(
-            first <= span[1] and span[0] <= last for first, last in spans
-        )
-
-    for interface_id in sorted(on_way):
-        policy = ways.at(interface_id)
-        for direction in Direction:
-            for permission in policy.permissions[direction]:
-                if is_relevant(permission.traffic):
-                    yield [span_of(each) for each in permission.prefixes if each.version == family]
-            for entry in policy.acl_entries[direction]:
-                if is_relevant(entry.traffic) and not isinstance(entry.cidr, External):
-                    yield [span_of(entry.cidr)] if entry.cidr.version == family else []
-        tables = [ways.network.route_table_of(policy.subnet.subnet_id)]
-        tables += [each for each in ways.network.route_tables.values() if each.gateway_ids]
-        for table in tables:
-            for route in () if table is None else table.routes:
-                blocks = destinations(ways.network, route)
-                yield [span_of(each) for each in blocks if each.version == family]
+            yield conversation_of(pair, box)

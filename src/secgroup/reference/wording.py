@@ -19,7 +19,7 @@ from secgroup.net.protocol import TCP, UDP, protocol_name
 from secgroup.policy.permission import Permission
 from secgroup.policy.policy import ALWAYS_TRACKED_TYPES, InterfacePolicy
 from secgroup.policy.routes import most_specific
-from secgroup.reference.journey import AtInterface
+from secgroup.reference.journey import AtInterface, Leg
 from secgroup.reference.ways import Ways
 
 
@@ -268,10 +268,11 @@ def _why_untracked(policy: InterfacePolicy, step: AtInterface) -> str:
     if packet.icmp is not None:
         return "an ICMP message that is no query makes no entry"
     family, protocol = packet.family, packet.protocol
-    for way, port, end in (
+    readings = [
         (step.direction, packet.destination_port, ""),
         (step.direction.opposite, packet.source_port, "the answer of an untracked flow: "),
-    ):
+    ]
+    for way, port, end in reversed(readings) if step.leg is Leg.BACK else readings:
         if port is None or not policy.is_open(way, family, protocol, port):
             continue
         there = next(

@@ -9,7 +9,7 @@ taken for it first, and then the other.
 from collections.abc import Callable
 from dataclasses import replace
 
-from secgroup.conntrack.flow import key_of
+from secgroup.conntrack.flow import FlowKey, key_of
 from secgroup.conntrack.state import State
 from secgroup.conntrack.table import FlowTable
 from secgroup.decision import Reason
@@ -69,15 +69,19 @@ def _ends(packet: Packet) -> tuple[object, ...]:
     return packet.source, packet.source_port, packet.destination
 
 
+def _made(placed: Placed, opener: Packet) -> FlowKey | None:
+    """Return the key of the entry that the SYN has made, None if it made none."""
+    interface, direction = placed.interface, placed.direction
+    if placed.decision.reason is not Reason.NEW or interface is None or direction is None:
+        return None
+    return key_of(opener, direction, interface.owner)
+
+
 def _establish(flows: FlowTable, placed: Placed, opener: Packet, segment: Packet) -> None:
     """Bring the entry that the SYN has just made to where `segment` finds the connection."""
-    if placed.decision.reason is not Reason.NEW or placed.direction is None:
-        return
-    if placed.interface is None or segment.tcp is None:
-        return
-    key = key_of(opener, placed.direction, placed.interface.owner)
+    key = _made(placed, opener)
     flow = None if key is None else flows.get(key)
-    if flow is None:
+    if flow is None or segment.tcp is None:
         return
     of_sender = segment.tcp.sequence
     acknowledged = segment.tcp.flags & TcpFlag.ACK
@@ -89,9 +93,6 @@ def _establish(flows: FlowTable, placed: Placed, opener: Packet, segment: Packet
 
 def _withdraw(flows: FlowTable, placed: Placed, opener: Packet) -> None:
     """Take back what a SYN made that was rejected further on."""
-    if placed.decision.reason is not Reason.NEW or placed.direction is None:
-        return
-    if placed.interface is not None:
-        key = key_of(opener, placed.direction, placed.interface.owner)
-        if key is not None:
-            flows.remove(key)
+    key = _made(placed, opener)
+    if key is not None:
+        flows.remove(key)

@@ -20,6 +20,10 @@ from secgroup.net.packet import Datagram, Packet, Tcp
 from secgroup.net.protocol import ICMP_ANSWERS, TcpFlag
 from secgroup.policy.policy import InterfacePolicy
 
+#: As plain numbers: an IntFlag costs a microsecond an operation.
+_FIN: Final = int(TcpFlag.FIN)
+_RST: Final = int(TcpFlag.RST)
+
 #: Bytes of an IPv4 and an IPv6 packet that is a SYN without options.
 _SYN_LENGTH: Final = {4: 40, 6: 60}
 
@@ -93,15 +97,43 @@ class Adoption:
 
 @dataclass(slots=True, kw_only=True)
 class Leg:
-    """A connection at one interface: what let it pass, and when last."""
+    """A connection at one interface: what let it pass, and when last.
+
+    Parameters
+    ----------
+    opened : tuple of str
+        The rules that admitted the opener of its entry.
+    judged : list of tuple of str
+        By Direction: the rules that last let a packet without an entry pass.
+    counted : tuple of tuple of str
+        The sets of rules that the connection has been counted for.
+
+    """
 
     interface: NetworkInterface
     direction: Direction
-    rule_ids: tuple[str, ...] = ()
+    opened: tuple[str, ...] = ()
+    judged: list[tuple[str, ...]] = field(default_factory=lambda: [(), ()])
+    counted: tuple[tuple[str, ...], ...] = ()
     reason: Reason | None = None
     passed_ms: int = 0
     packets: int = 0
-    counted: tuple[str, ...] | None = None
+
+    @property
+    def carried_by(self) -> tuple[str, ...]:
+        """The rules that let packets without an entry pass, in either direction."""
+        return tuple(dict.fromkeys((*self.judged[0], *self.judged[1])))
+
+    @property
+    def rule_ids(self) -> tuple[str, ...]:
+        """Every rule that let a packet pass here."""
+        return tuple(dict.fromkeys((*self.opened, *self.carried_by)))
+
+    def credited(self, decision: Decision) -> tuple[str, ...]:
+        """Return the rules to which an accepted packet is owed."""
+        if decision.reason is Reason.ESTABLISHED:
+            return self.opened
+        return decision.rule_ids if decision.reason in _BY_RULES else ()
 
     def direction_of(self, packet: Packet) -> Direction:
         """Tell which way `packet` passes this interface."""
@@ -217,17 +249,17 @@ class Connection:
         if leg is None:
             leg = self.legs[interface.interface_id] = Leg(interface=interface, direction=direction)
             if self.adoption is not None:
-                leg.rule_ids = dict(self.adoption.rule_ids).get(interface.interface_id, ())
-        if decision.reason in _BY_RULES:
-            leg.rule_ids = decision.rule_ids
+                leg.opened = dict(self.adoption.rule_ids).get(interface.interface_id, ())
+        if decision.reason is Reason.NEW:
+            leg.opened = decision.rule_ids
+        elif decision.reason in _BY_RULES:
+            leg.judged[direction] = decision.rule_ids
         leg.reason, leg.passed_ms = decision.reason, now_ms
         leg.packets += 1
 
     def _watch_end(self, packet: Packet, placed: Sequence[Placed], *, accepted: bool) -> None:
-        tcp = packet.tcp
-        if tcp is None:
-            return
-        if tcp.flags & (TcpFlag.FIN | TcpFlag.RST):
+        flags = 0 if packet.tcp is None else int(packet.tcp.flags)
+        if flags & (_FIN | _RST):
             self.has_ending = True
         if not accepted:
             return
@@ -235,9 +267,9 @@ class Connection:
         if tracked:
             self.is_over = any(each.state_after in (None, State.TIME_WAIT) for each in tracked)
         else:
-            if tcp.flags & TcpFlag.FIN:
+            if flags & _FIN:
                 self._fins.add(packet.source)
-            self.is_over = self.is_over or bool(tcp.flags & TcpFlag.RST) or len(self._fins) == 2
+            self.is_over = self.is_over or bool(flags & _RST) or len(self._fins) == 2
 
 
 class Connections:

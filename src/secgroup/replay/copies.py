@@ -24,7 +24,8 @@ class Copies:
     """Remembers the packets of the last second."""
 
     def __init__(self) -> None:
-        self._seen: OrderedDict[bytes, tuple[int, int]] = OrderedDict()
+        # Fingerprint -> where (a mirror session is a capture interface of its own), and when.
+        self._seen: OrderedDict[bytes, tuple[tuple[int, int | None], int]] = OrderedDict()
         self._latest_ns = 0
 
     def is_copy(self, frame: Frame) -> bool:
@@ -34,12 +35,13 @@ class Copies:
         self._latest_ns = max(self._latest_ns, frame.time_ns)
         self._forget()
         key = _fingerprint(frame.link.ip, frame.datagram)
+        where = (frame.interface, frame.link.vni)
         known = self._seen.get(key)
         if known is not None:
-            interface, time_ns = known
-            if interface != frame.interface and abs(frame.time_ns - time_ns) <= WINDOW_NS:
+            first, time_ns = known
+            if first != where and abs(frame.time_ns - time_ns) <= WINDOW_NS:
                 return True
-        self._seen[key] = (frame.interface, frame.time_ns)
+        self._seen[key] = (where, frame.time_ns)
         self._seen.move_to_end(key)
         return False
 

@@ -66,6 +66,8 @@ class Firewall:
         What was not decided, and why.
     clock_steps : list of ClockStep
         The first step of each kind.
+    stepped_back : int
+        Frames that were judged at a later time than theirs: the latest one.
 
     Raises
     ------
@@ -93,6 +95,7 @@ class Firewall:
         self.observed = Connections()
         self.census = Census()
         self.clock_steps: list[ClockStep] = []
+        self.stepped_back = 0
         self._switches = switches
         self._adopts = adopt
         self._memory = Memory()
@@ -207,6 +210,8 @@ class Firewall:
                 self.clock_steps.append(ClockStep(frame=frame.number, step_ns=step_ns))
         if step_ns > 0:
             self._now_ns = frame.time_ns
+        elif frame.time_ns // MILLISECOND_NS < self.now_ms:
+            self.stepped_back += 1
 
     def _decide_one(
         self, policy: InterfacePolicy, packet: Datagram, direction: Direction

@@ -83,7 +83,7 @@ def _without_entry(connection: Connection, leg: Leg, now_ms: int) -> dict[str, A
         "age_ms": now_ms - connection.first_ns // 1_000_000,
         "idle_ms": now_ms - leg.passed_ms,
         "timeout_left_ms": None,
-        "rule_ids": leg.rule_ids,
+        "rule_ids": leg.carried_by,
     }
 
 

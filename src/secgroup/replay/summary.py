@@ -85,11 +85,12 @@ class Tally:
             return
         if leg.packets == 1:
             count.connections += 1
-        if leg.rule_ids:
-            used = self._rules.setdefault(leg.rule_ids, RuleCount())
+        credited = leg.credited(decision)
+        if credited:
+            used = self._rules.setdefault(credited, RuleCount())
             used.packets += 1
-            if leg.counted != leg.rule_ids:
-                leg.counted = leg.rule_ids
+            if credited not in leg.counted:
+                leg.counted += (credited,)
                 used.connections += 1
 
     def rules(self) -> Mapping[str, RuleCount]:

@@ -32,8 +32,8 @@ def add_acls(stack: Stack, vpcs: Vpcs) -> None:
         _add_acl(stack, vpcs, resource, acls.pop(resource.logical_id, []))
     for acl_id, entries in acls.items():
         if acl_id not in stack.draft.of(NetworkAcl):
-            stack.draft.warn(
-                f"{stack.source}: network ACL {acl_id} is not in the template; "
+            stack.warn(
+                f"network ACL {acl_id} is not in the template; "
                 f"left out: {', '.join(each.logical_id for each in entries)}"
             )
 
@@ -46,7 +46,7 @@ def _add_default_acl(stack: Stack, vpc: Vpc, acls: dict[str, list[Resource]]) ->
 
 
 def _add_acl(stack: Stack, vpcs: Vpcs, resource: Resource, entries: list[Resource]) -> None:
-    vpc_id = vpcs.known(resource.properties.required("VpcId"))
+    vpc_id = vpcs.known(resource.properties)
     _put_acl(
         stack,
         resource.logical_id,

@@ -76,29 +76,15 @@ class Groups:
                 draft.of(SecurityGroup)[group_id] = _with_rules(known, rules)
         for group_id, rules in standalone.items():
             names = listed(rule.rule_id for rule in rules)
-            draft.warn(
-                f"{self._stack.source}: security group {group_id} is not in the template; "
-                f"left out: {names}"
-            )
+            self._stack.warn(f"security group {group_id} is not in the template; left out: {names}")
 
     # Which group a property means
-
-    def group_id(self, value: str | Unknown) -> str:
-        """Return the id of a group that is given by its id.
-
-        Raises
-        ------
-        InputError
-            It is the id of something else.
-
-        """
-        return self._stack.resource_id(value, "SecurityGroup")
 
     def named_group_id(self, value: str | Unknown) -> str:
         """Return the id of a group that is given by name, as in the default VPC."""
         text = str(value)
         if text in self._stack.resources:
-            return self.group_id(value)
+            return text
         if self._by_name is None:
             self._by_name = {
                 str(name): each.logical_id
@@ -125,7 +111,8 @@ class Groups:
             self._rule(each, f"{group_id}/egress/{i}", group_id, is_egress=True)
             for i, each in enumerate(item.items("SecurityGroupEgress"))
         ]
-        if not egress and not any(rule.is_egress for rule in standalone):
+        has_own = item.get("SecurityGroupEgress") not in (None, [])
+        if not has_own and not any(rule.is_egress for rule in standalone):
             # Any egress rule, inline or standalone, takes the place of those that a new group
             # gets; an empty list does not (Template Reference, AWS::EC2::SecurityGroup).
             egress = [*defaults.egress_of_new_group(group_id, has_ipv6=bool(vpc.ipv6_blocks))]
@@ -154,8 +141,8 @@ class Groups:
         found: dict[str, tuple[str, ...]] = {}
         for resource in self._stack.of("SecurityGroupVpcAssociation"):
             item = resource.properties
-            group_id = self.group_id(item.required("GroupId"))
-            vpc_id = self._vpcs.known(item.required("VpcId"))
+            group_id = item.required_id("GroupId", "SecurityGroup")
+            vpc_id = self._vpcs.known(item)
             found[group_id] = (*found.get(group_id, ()), vpc_id)
         return found
 
@@ -168,10 +155,9 @@ class Groups:
                 item = resource.properties
                 group = item.text("GroupId")
                 if group is None and not is_egress:
-                    name = item.required("GroupName")
-                    group_id = self.named_group_id(name)
+                    group_id = self.named_group_id(item.required("GroupName"))
                 else:
-                    group_id = self.group_id(item.required("GroupId"))
+                    group_id = item.required_id("GroupId", "SecurityGroup")
                 rule = self._rule(item, resource.logical_id, group_id, is_egress=is_egress)
                 found.setdefault(group_id, []).append(rule)
         return found
@@ -209,12 +195,13 @@ class Groups:
             block = ipv4_only(item, name) if name == "CidrIp" else ipv6_only(item, name)
             assert block is not None
             return External(block.text) if isinstance(block, Unknown) else block
-        value = item.required(name)
         if name.endswith("PrefixListId"):
-            return PrefixListReference(prefix_list_id=self._stack.resource_id(value, "PrefixList"))
+            return PrefixListReference(prefix_list_id=item.required_id(name, "PrefixList"))
         owner = item.text("SourceSecurityGroupOwnerId") if name.startswith("Source") else None
         return GroupReference(
-            group_id=self.named_group_id(value) if name.endswith("Name") else self.group_id(value),
+            group_id=self.named_group_id(item.required(name))
+            if name.endswith("Name")
+            else item.required_id(name, "SecurityGroup"),
             owner_id=None if owner is None else str(owner),
         )
 

@@ -144,12 +144,10 @@ class Interfaces:
     def _add_endpoint(self, resource: Resource, placed: dict[str, NetworkInterface]) -> None:
         item = resource.properties
         kind = endpoint_type(item)
-        tables = [
-            self._stack.resource_id(each, "RouteTable") for each in item.texts("RouteTableIds")
-        ]
+        tables = item.ids_of("RouteTableIds", "RouteTable")
         noun = VpcEndpoint(
             endpoint_id=resource.logical_id,
-            vpc_id=self._vpcs.known(item.required("VpcId")),
+            vpc_id=self._vpcs.known(item),
             service_name=str(item.text("ServiceName") or ""),
             endpoint_type=kind,
             route_table_ids=tuple(tables) if kind == "Gateway" else (),
@@ -179,7 +177,10 @@ class Interfaces:
             )
         self._is_placing = True
         for planned in self._plan.every():
-            self._planned[planned.noun.interface_id] = planned
+            interface_id = planned.noun.interface_id
+            if interface_id in self._planned:
+                raise self._stack.error(f"{interface_id} stands twice", planned.wanted.path)
+            self._planned[interface_id] = planned
         self._attach()
         self._take_given()
         self._public.associate(self._planned, self._primary)
@@ -212,10 +213,9 @@ class Interfaces:
         links: list[tuple[str, str, int, Item]] = []
         for resource in self._stack.of("Instance"):
             for position, part in enumerate(resource.properties.items("NetworkInterfaces")):
-                existing = part.text("NetworkInterfaceId")
-                if existing is not None:
+                interface_id = part.id_of("NetworkInterfaceId", "NetworkInterface")
+                if interface_id is not None:
                     index = part.number("DeviceIndex")
-                    interface_id = self._stack.resource_id(existing, "NetworkInterface")
                     index = position if index is None else index
                     links.append((interface_id, resource.logical_id, index, part))
         for resource in self._stack.of("NetworkInterfaceAttachment"):
@@ -223,10 +223,8 @@ class Interfaces:
             index = item.number("DeviceIndex")
             links.append(
                 (
-                    self._stack.resource_id(
-                        item.required("NetworkInterfaceId"), "NetworkInterface"
-                    ),
-                    self._stack.resource_id(item.required("InstanceId"), "Instance"),
+                    item.required_id("NetworkInterfaceId", "NetworkInterface"),
+                    item.required_id("InstanceId", "Instance"),
                     1 if index is None else index,
                     item,
                 )

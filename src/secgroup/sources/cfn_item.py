@@ -15,7 +15,7 @@ from secgroup.net.address import Address, Prefix, parse_address, parse_prefix
 from secgroup.sources.cfn_properties import PROPERTIES, Use
 from secgroup.sources.parameters import Unknown
 from secgroup.sources.scope import Evaluated, text_of
-from secgroup.sources.template import Value
+from secgroup.sources.template import Value, plain
 
 if TYPE_CHECKING:
     from secgroup.sources.cfn_stack import Stack
@@ -59,7 +59,7 @@ class Item:
     def error(self, problem: str, name: str | None = None) -> InputError:
         """Return the error about this mapping, or about a property of it."""
         path = self.path if name is None else f"{self.path}.{name}"
-        return InputError(problem, source=self._stack.source, path=path)
+        return self._stack.error(problem, path)
 
     def get(self, name: str) -> Evaluated:
         """Return the evaluated property, None when it is not there."""
@@ -70,12 +70,14 @@ class Item:
 
     def text(self, name: str) -> str | Unknown | None:
         """Return a text; a number and a truth value are texts too."""
-        value = self.get(name)
-        if value is None or isinstance(value, Unknown):
-            return value
+        return self._text(self.get(name), name)
+
+    def _text(self, value: Evaluated, name: str) -> str | Unknown | None:
+        if isinstance(value, Unknown):
+            return Unknown(plain(value.text))
         text = text_of(value)
-        if text is None:
-            raise self.error("expected a text", name)
+        if value is not None and (text is None or text != plain(text)):
+            raise self.error("expected a text on one line", name)
         return text
 
     def required(self, name: str) -> str | Unknown:
@@ -127,6 +129,25 @@ class Item:
         except InputError as error:
             raise self.error(error.problem, name) from None
 
+    def id_of(self, name: str, *kinds: str) -> str | None:
+        """Return the id of a resource of these types, or of something outside."""
+        value = self.text(name)
+        if value is None:
+            return None
+        return self._stack.resource_id(value, *kinds, path=f"{self.path}.{name}")
+
+    def required_id(self, name: str, *kinds: str) -> str:
+        """Return an id that must be there."""
+        self.required(name)
+        return str(self.id_of(name, *kinds))
+
+    def ids_of(self, name: str, *kinds: str) -> list[str]:
+        """Return a list of ids, empty when it is not there."""
+        return [
+            self._stack.resource_id(value, *kinds, path=f"{self.path}.{name}.{i}")
+            for i, value in enumerate(self.texts(name))
+        ]
+
     def texts(self, name: str) -> list[str | Unknown]:
         """Return a list of texts, empty when it is not there."""
         value = self.get(name)
@@ -138,10 +159,7 @@ class Item:
             raise self.error("expected a list", name)
         found: list[str | Unknown] = []
         for i, each in enumerate(value):
-            if isinstance(each, list):
-                # A list parameter inside of a list: CloudFormation flattens nothing.
-                raise self.error("expected a text, not a list", f"{name}.{i}")
-            text = each if isinstance(each, Unknown) else text_of(each)
+            text = self._text(each, f"{name}.{i}")
             if text is None:
                 raise self.error("expected a text", f"{name}.{i}")
             found.append(text)
@@ -156,7 +174,7 @@ class Item:
         for i, each in enumerate(value if isinstance(value, list) else [value]):
             path = f"{self.path}.{name}.{i}" if isinstance(value, list) else f"{self.path}.{name}"
             if isinstance(each, Unknown):
-                self._stack.draft.warn(f"{self._stack.source}: {path}: left out, not known here")
+                self._stack.warn(f"{path}: left out, not known here")
                 continue
             if not isinstance(each, dict):
                 raise self._stack.error("expected a mapping of properties", path)
@@ -176,9 +194,9 @@ class Item:
     def names(self) -> tuple[str, ...]:
         """The value of the Name tag, if there is one."""
         return tuple(
-            value
+            plain(value.strip())
             for tag in self.items("Tags")
-            if tag.text("Key") == "Name" and isinstance(value := tag.text("Value"), str)
+            if tag.get("Key") == "Name" and isinstance(value := tag.get("Value"), str)
         )
 
 

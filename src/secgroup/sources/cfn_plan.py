@@ -86,13 +86,15 @@ class Plan:
         for resource in self._stack.of("Instance"):
             yield from self._of_instance(resource)
         for resource in self._stack.of("NetworkInterface"):
-            yield from self._planned_interface(
-                resource.properties,
-                resource.logical_id,
-                groups=resource.properties.texts("GroupSet"),
-            )
+            groups = resource.properties.ids_of("GroupSet", "SecurityGroup")
+            planned = self._planned(resource.properties, resource.logical_id, groups=groups)
+            if planned is not None:
+                planned.gets_public = False
+                yield planned
         for resource in self._stack.of("NatGateway"):
-            yield from self._of_nat_gateway(resource)
+            planned = self._of_nat_gateway(resource)
+            if planned is not None:
+                yield planned
         for resource in self._stack.of("VPCEndpoint"):
             yield from self.of_endpoint(resource)
 
@@ -101,14 +103,14 @@ class Plan:
         parts = item.items("NetworkInterfaces")
         zone = item.text("AvailabilityZone")
         if not parts:
-            groups = [*item.texts("SecurityGroupIds")]
+            groups = item.ids_of("SecurityGroupIds", "SecurityGroup")
             groups += [self._groups.named_group_id(each) for each in item.texts("SecurityGroups")]
             yield from self._implied(resource, item, 0, groups, zone, may_map=True)
         for position, part in enumerate(parts):
             index = part.number("DeviceIndex")
             index = position if index is None else index
             if part.text("NetworkInterfaceId") is None:
-                groups = part.texts("GroupSet")
+                groups = part.ids_of("GroupSet", "SecurityGroup")
                 yield from self._implied(
                     resource, part, index, groups, zone, may_map=len(parts) == 1
                 )
@@ -118,47 +120,42 @@ class Plan:
         resource: Resource,
         item: Item,
         index: int,
-        groups: list[str | Unknown],
+        groups: list[str],
         zone: str | Unknown | None,
         *,
         may_map: bool,
     ) -> Iterator[Planned]:
         logical_id = resource.logical_id
         key = logical_id if index == 0 else f"{logical_id}/eth{index}"
-        for planned in self._planned_interface(item, key, groups=groups, zone=zone):
-            placement = self._placement(item, key, zone)
-            maps = placement is not None and placement.maps_public_ip and may_map and index == 0
-            if item is resource.properties:
-                planned.gets_public = maps
-            else:
-                planned.gets_public = item.flag("AssociatePublicIpAddress", default=maps)
-            check = resource.properties.flag("SourceDestCheck", default=True)
-            planned.noun = replace(
-                planned.noun,
-                instance_id=logical_id,
-                device_index=index,
-                source_dest_check=check if index == 0 else True,
-            )
-            yield planned
+        planned = self._planned(item, key, groups=groups, zone=zone)
+        if planned is None:
+            return
+        planned.gets_public &= may_map and index == 0
+        if item is not resource.properties:
+            planned.gets_public = item.flag("AssociatePublicIpAddress", default=planned.gets_public)
+        check = resource.properties.flag("SourceDestCheck", default=True)
+        planned.noun = replace(
+            planned.noun,
+            instance_id=logical_id,
+            device_index=index,
+            source_dest_check=check if index == 0 else True,
+        )
+        yield planned
 
-    def _of_nat_gateway(self, resource: Resource) -> Iterator[Planned]:
+    def _of_nat_gateway(self, resource: Resource) -> Planned | None:
         item = resource.properties
         if item.text("SubnetId") is None:
-            self._stack.draft.warn(
-                f"{self._stack.source}: {resource.path}: a NAT gateway without a subnet is not "
-                "modelled; left out"
+            self._stack.warn(
+                f"{resource.path}: a NAT gateway without a subnet is not modelled; left out"
             )
-            return
-        for planned in self._planned_interface(
-            item, resource.logical_id, groups=[], kind="natGateway"
-        ):
-            extra = [
-                known_ipv4(item, each, "SecondaryPrivateIpAddresses")
-                for each in item.texts("SecondaryPrivateIpAddresses")
-            ]
-            planned.wanted.ipv4 += extra
+            return None
+        planned = self._planned(item, resource.logical_id, groups=[], kind="natGateway")
+        if planned is not None:
+            name = "SecondaryPrivateIpAddresses"
+            planned.wanted.ipv4 += [known_ipv4(item, each, name) for each in item.texts(name)]
             planned.noun = replace(planned.noun, source_dest_check=False)
-            yield planned
+            planned.gets_public = False
+        return planned
 
     def of_endpoint(self, resource: Resource) -> list[Planned]:
         """Return the interfaces of an endpoint: one in each of its subnets."""
@@ -168,8 +165,7 @@ class Plan:
             return []
         family = str(item.text("IpAddressType") or "ipv4").lower()
         found: list[Planned] = []
-        for subnet in item.texts("SubnetIds"):
-            subnet_id = self._stack.resource_id(subnet, "Subnet")
+        for subnet_id in item.ids_of("SubnetIds", "Subnet"):
             placement = self._known_placement(subnet_id)
             key = f"{resource.logical_id}/{subnet_id}"
             if placement is None:
@@ -189,23 +185,25 @@ class Plan:
                 owner_id=self._vpcs.account_id,
                 group_ids=()
                 if interface_type != "vpc_endpoint"
-                else self._group_ids(item.texts("SecurityGroupIds"), placement.subnet.vpc_id),
+                else self._group_ids(
+                    item.ids_of("SecurityGroupIds", "SecurityGroup"), placement.subnet.vpc_id
+                ),
             )
             found.append(Planned(noun=noun, wanted=wanted, names=(key, resource.logical_id)))
         return found
 
-    def _planned_interface(
+    def _planned(
         self,
         item: Item,
         key: str,
         *,
-        groups: list[str | Unknown],
+        groups: list[str],
         zone: str | Unknown | None = None,
         kind: str | None = None,
-    ) -> Iterator[Planned]:
+    ) -> Planned | None:
         placement = self._placement(item, key, zone)
         if placement is None:
-            return
+            return None
         subnet = placement.subnet
         is_nat = kind is not None
         wanted = Wanted(key=key, path=item.path, subnet=subnet)
@@ -213,11 +211,11 @@ class Plan:
         if not is_nat:
             wanted.ipv6 = self._wanted_ipv6(item, placement)
         if not wanted.ipv4 and not wanted.ipv6 and key not in self._given:
-            self._stack.draft.warn(
-                f"{self._stack.source}: {key} is left out: no block of "
+            self._stack.warn(
+                f"{key} is left out: no block of "
                 f"{subnet.subnet_id} is known (say its address with --address {key}=ADDRESS)"
             )
-            return
+            return None
         is_resource = item.kind == "AWS::EC2::NetworkInterface"
         noun = NetworkInterface(
             interface_id=key,
@@ -231,15 +229,14 @@ class Plan:
             source_dest_check=item.flag("SourceDestCheck", default=True) if is_resource else True,
             tracking=_tracking(item) if is_resource else ConnectionTracking(),
         )
-        yield Planned(noun=noun, wanted=wanted, names=(key,))
+        return Planned(noun=noun, wanted=wanted, names=(key,), gets_public=placement.maps_public_ip)
 
     def _placement(self, item: Item, key: str, zone: str | Unknown | None) -> Placement | None:
-        value = item.text("SubnetId")
-        if value is None:
+        where = item.id_of("SubnetId", "Subnet")
+        if where is None:
             placement = self._vpcs.default_subnet(None if zone is None else str(zone))
             where = "the default VPC's subnet"
         else:
-            where = self._stack.resource_id(value, "Subnet")
             placement = self._known_placement(where)
         if placement is None:
             self._leave_out(key, where)
@@ -254,14 +251,13 @@ class Plan:
         return Placement(subnet=subnet, maps_public_ip=False, assigns_ipv6=False)
 
     def _leave_out(self, key: str, subnet_id: str) -> None:
-        self._stack.draft.warn(
-            f"{self._stack.source}: {key} is left out: its subnet {subnet_id} is not in the files "
-            "(bring it with --with)"
+        self._stack.warn(
+            f"{key} is left out: its subnet {subnet_id} is not in the files (bring it with --with)"
         )
 
-    def _group_ids(self, values: list[str | Unknown], vpc_id: str) -> tuple[str, ...]:
-        if values:
-            return tuple(dict.fromkeys(self._groups.group_id(each) for each in values))
+    def _group_ids(self, group_ids: list[str], vpc_id: str) -> tuple[str, ...]:
+        if group_ids:
+            return tuple(dict.fromkeys(group_ids))
         # Without any group an interface gets its VPC's default one (VPC User Guide).
         default = default_group_id(vpc_id)
         for group in self._stack.draft.of(SecurityGroup).values():

@@ -265,9 +265,10 @@ MAKE_INTERFACES_WITH: Final = {
     "AWS::Synthetics::Canary": "VPCConfig",
 }
 
-#: Types that are not modelled and change which packets pass.
+#: Types that are not modelled and change which packets pass; the CDK's empties default groups.
 SHAPE_TRAFFIC: Final = frozenset(
     {
+        "Custom::VpcRestrictDefaultSG",
         "AWS::EC2::RouteServerPropagation",
         "AWS::EC2::VPCBlockPublicAccessExclusion",
         "AWS::EC2::VPCBlockPublicAccessOptions",

@@ -73,9 +73,9 @@ class PublicAddresses:
 
         """
         for resource in self._stack.of("EIP"):
-            instance = resource.properties.text("InstanceId")
-            if instance is not None:
-                holder = primary.get(self._stack.resource_id(instance, "Instance"))
+            instance_id = resource.properties.id_of("InstanceId", "Instance")
+            if instance_id is not None:
+                holder = primary.get(instance_id)
                 _give(planned.get(holder or ""), None, self.of_elastic(resource))
         for resource in self._stack.of("EIPAssociation"):
             item = resource.properties
@@ -90,34 +90,36 @@ class PublicAddresses:
                 self._associate_nat_gateway(resource, planned[resource.logical_id])
 
     def _holder(self, item: Item, primary: dict[str, str]) -> str | None:
-        interface, instance = item.text("NetworkInterfaceId"), item.text("InstanceId")
-        if interface is not None:
-            return self._stack.resource_id(interface, "NetworkInterface")
-        if instance is not None:
-            return primary.get(self._stack.resource_id(instance, "Instance"))
+        interface_id = item.id_of("NetworkInterfaceId", "NetworkInterface")
+        if interface_id is not None:
+            return interface_id
+        instance_id = item.id_of("InstanceId", "Instance")
+        if instance_id is not None:
+            return primary.get(instance_id)
         raise item.error("expected one of NetworkInterfaceId and InstanceId")
 
     def _associated(self, item: Item) -> IPv4Address | None:
-        allocation, address = item.text("AllocationId"), item.text("EIP")
-        if allocation is not None:
-            return self._allocated(allocation)
+        allocation_id, address = item.id_of("AllocationId", "EIP"), item.text("EIP")
+        if allocation_id is not None:
+            return self._allocated(allocation_id)
         if address is None:
             raise item.error("expected one of AllocationId and EIP")
         return None if isinstance(address, Unknown) else known_ipv4(item, address, "EIP")
 
     def _associate_nat_gateway(self, resource: Resource, planned: Planned) -> None:
         item = resource.properties
-        allocation = item.text("AllocationId")
-        public = None if allocation is None else self._allocated(allocation)
+        allocation_id = item.id_of("AllocationId", "EIP")
+        public = None if allocation_id is None else self._allocated(allocation_id)
         _give(planned, None, public or self.derived(resource.logical_id))
         secondary = planned.wanted.ipv4[1:]
-        for private, each in zip(secondary, item.texts("SecondaryAllocationIds"), strict=False):
+        for private, each in zip(
+            secondary, item.ids_of("SecondaryAllocationIds", "EIP"), strict=False
+        ):
             if private is not None:
                 _give(planned, private, self._allocated(each))
 
-    def _allocated(self, value: str | Unknown) -> IPv4Address | None:
+    def _allocated(self, allocation_id: str) -> IPv4Address | None:
         """Return the public address of an allocation; None for an unknown one."""
-        allocation_id = self._stack.resource_id(value, "EIP")
         if allocation_id in self._stack.resources:
             return self.of_elastic(self._stack.resources[allocation_id])
         known = self._stack.draft.of(ElasticAddress).get(allocation_id)

@@ -57,10 +57,9 @@ def add_gateways(stack: Stack, vpcs: Vpcs) -> None:
     attached: dict[str, str] = {}
     for resource in stack.of("VPCGatewayAttachment"):
         item = resource.properties
-        gateway = item.text("InternetGatewayId")
-        if gateway is not None:
-            gateway_id = stack.resource_id(gateway, "InternetGateway")
-            attached[gateway_id] = vpcs.known(item.required("VpcId"))
+        gateway_id = item.id_of("InternetGatewayId", "InternetGateway")
+        if gateway_id is not None:
+            attached[gateway_id] = vpcs.known(item)
     for resource in stack.of("InternetGateway"):
         gateway_id = resource.logical_id
         noun = InternetGateway(
@@ -74,7 +73,7 @@ def add_gateways(stack: Stack, vpcs: Vpcs) -> None:
     for resource in stack.of("EgressOnlyInternetGateway"):
         egress_only = EgressOnlyInternetGateway(
             gateway_id=resource.logical_id,
-            vpc_id=vpcs.known(resource.properties.required("VpcId")),
+            vpc_id=vpcs.known(resource.properties),
             names=resource.properties.names,
         )
         stack.draft.add(egress_only, source=stack.source, path=resource.path)
@@ -84,8 +83,8 @@ def add_gateways(stack: Stack, vpcs: Vpcs) -> None:
 
 def _add_peering(stack: Stack, vpcs: Vpcs, resource: Resource) -> None:
     item = resource.properties
-    requester = vpcs.known(item.required("VpcId"))
-    accepter = stack.resource_id(item.required("PeerVpcId"), "VPC")
+    requester = vpcs.known(item)
+    accepter = item.required_id("PeerVpcId", "VPC")
     owner, region = item.text("PeerOwnerId"), item.text("PeerRegion")
 
     def side(vpc_id: str, owner_id: str, region: str) -> PeeringSide:
@@ -115,13 +114,13 @@ def add_route_tables(stack: Stack, vpcs: Vpcs) -> None:
     gateways = _associated(stack, "GatewayRouteTableAssociation", "GatewayId")
     routes: dict[str, list[Route]] = {}
     for resource in stack.of("Route"):
-        table_id = stack.resource_id(resource.properties.required("RouteTableId"), "RouteTable")
+        table_id = resource.properties.required_id("RouteTableId", "RouteTable")
         routes.setdefault(table_id, []).append(_route(stack, resource.properties))
     for endpoint in stack.draft.of(VpcEndpoint).values():
         for table_id in endpoint.route_table_ids:
             routes.setdefault(table_id, []).append(_route_of_endpoint(stack, endpoint))
     for resource in stack.of("RouteTable"):
-        vpc_id = vpcs.known(resource.properties.required("VpcId"))
+        vpc_id = vpcs.known(resource.properties)
         vpc = stack.draft.of(Vpc).get(vpc_id)
         table_id = resource.logical_id
         table = RouteTable(
@@ -142,18 +141,20 @@ def add_route_tables(stack: Stack, vpcs: Vpcs) -> None:
         stack.draft.add(main, source=stack.source, path=resource.path)
     for table_id in routes:
         if table_id not in stack.draft.of(RouteTable):
-            stack.draft.warn(
-                f"{stack.source}: route table {table_id} is not in the template; "
-                "its routes are left out"
-            )
+            stack.warn(f"route table {table_id} is not in the template; its routes are left out")
 
 
 def _associated(stack: Stack, kind: str, name: str) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
+    seen: set[str] = set()
     for resource in stack.of(kind):
         item = resource.properties
-        table_id = stack.resource_id(item.required("RouteTableId"), "RouteTable")
-        found.setdefault(table_id, []).append(str(item.required(name)))
+        table_id = item.required_id("RouteTableId", "RouteTable")
+        what = str(item.required(name))
+        if what in seen:
+            raise item.error(f"{what} has two route tables", name)
+        seen.add(what)
+        found.setdefault(table_id, []).append(what)
     return found
 
 
@@ -163,8 +164,8 @@ def _route(stack: Stack, item: Item) -> Route:
         ipv6_only(item, "DestinationIpv6CidrBlock"),
     ]
     blocks = [each for each in destinations if each is not None]
-    prefix_list = item.text("DestinationPrefixListId")
-    if len(blocks) + (prefix_list is not None) != 1:
+    list_id = item.id_of("DestinationPrefixListId", "PrefixList")
+    if len(blocks) + (list_id is not None) != 1:
         raise item.error(
             "expected one of DestinationCidrBlock, DestinationIpv6CidrBlock and "
             "DestinationPrefixListId"
@@ -173,8 +174,7 @@ def _route(stack: Stack, item: Item) -> Route:
     if len(given) != 1:
         raise item.error(f"expected one target of {', '.join(_TARGETS)}")
     target = _target(stack, item, given[0])
-    if prefix_list is not None:
-        list_id = stack.resource_id(prefix_list, "PrefixList")
+    if list_id is not None:
         return Route(destination=PrefixListReference(prefix_list_id=list_id), target=target)
     block = blocks[0]
     return Route(
@@ -184,8 +184,7 @@ def _route(stack: Stack, item: Item) -> Route:
 
 def _target(stack: Stack, item: Item, name: str) -> Target:
     kind, types = _TARGETS[name]
-    value = item.required(name)
-    target_id = stack.resource_id(value, *types) if types else str(value)
+    target_id = item.required_id(name, *types) if types else str(item.required(name))
     if name == "GatewayId":
         found = stack.resources.get(target_id)
         if target_id == "local":

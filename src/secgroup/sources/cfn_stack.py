@@ -20,7 +20,7 @@ from secgroup.sources.intrinsics import FUNCTIONS
 from secgroup.sources.parameters import Unknown
 from secgroup.sources.references import mentions
 from secgroup.sources.scope import Evaluated, Scope, text_of
-from secgroup.sources.template import Value
+from secgroup.sources.template import Value, plain
 
 T = TypeVar("T")
 
@@ -36,6 +36,8 @@ _OWN_ID: Final = {
     "NatGateway": ("NatGatewayId",),
 }
 _TRANSFORM: Final = "Fn::Transform"
+#: Adds functions, which are evaluated here; only its loops are named.
+_EXTENSIONS: Final = "AWS::LanguageExtensions"
 _FOR_EACH: Final = "Fn::ForEach::"
 
 
@@ -81,6 +83,7 @@ class Stack:
         self.draft = draft
         self.not_modelled: dict[tuple[str, str], list[str]] = {}
         self._answers: dict[tuple[str, str], Evaluated] = {}
+        self._asked: set[tuple[str, str]] = set()
         self.providers: dict[tuple[str, str], Callable[[Resource], Evaluated]] = {}
         self.scope = Scope(
             document,
@@ -104,7 +107,11 @@ class Stack:
 
     def error(self, problem: str, path: str) -> InputError:
         """Return the error that names a place in the template."""
-        return InputError(problem, source=self.source, path=path)
+        return self.scope.error(problem, path)
+
+    def warn(self, text: str) -> None:
+        """Keep a warning about this template."""
+        self.draft.warn(f"{self.source}: {plain(text)}")
 
     def _active(self) -> Iterator[Resource]:
         for logical_id, declared in self.scope.resources.items():
@@ -256,8 +263,13 @@ class Stack:
         key = (resource.logical_id, name)
         if key not in self._answers:
             provider = self.providers.get((resource.kind.removeprefix(EC2), name))
-            unknown = Unknown(f"{resource.logical_id}.{name}")
-            self._answers[key] = unknown if provider is None else provider(resource)
+            if provider is None:
+                return Unknown(f"{resource.logical_id}.{name}")
+            if key in self._asked:
+                raise self.error(f"the attribute {name} depends on itself", resource.path)
+            self._asked.add(key)
+            self._answers[key] = provider(resource)
+            self._asked.discard(key)
         return self._answers[key]
 
     def _there(self, logical_id: str, path: str) -> Resource | None:
@@ -271,8 +283,8 @@ class Stack:
 
     # Ids
 
-    def resource_id(self, value: str | Unknown, *kinds: str) -> str:
-        """Return the id that a property gives: a logical id, or a literal of something outside.
+    def resource_id(self, value: str | Unknown, *kinds: str, path: str) -> str:
+        """Return the id that a property at `path` gives: a logical id, or one from outside.
 
         Raises
         ------
@@ -289,14 +301,19 @@ class Stack:
             and found.kind.removeprefix(EC2) not in kinds
         ):
             expected = " or ".join(EC2 + kind for kind in kinds)
-            raise self.error(f"{text} is {found.kind}, expected {expected}", found.path)
+            raise self.error(f"{text} is {found.kind}, expected {expected}", path)
         return text
 
     def warn_of_not_modelled(self) -> None:
-        """Name each property that was met and is not modelled, once."""
+        """Name each property that was met and is not modelled, and each parameter not given."""
+        if self.scope.unsaid:
+            self.warn(
+                f"parameters without a value, for something outside: {listed(self.scope.unsaid)} "
+                "(say them with --parameter NAME=VALUE)"
+            )
         for (kind, name), paths in self.not_modelled.items():
             if kind in PROPERTIES:
-                self.draft.warn(f"{self.source}: {kind} {name} is not modelled: {listed(paths)}")
+                self.warn(f"{kind} {name} is not modelled: {listed(paths)}")
 
 
 def _warn_of_transforms(document: Mapping[str, Value], draft: Draft, source: str) -> bool:
@@ -304,13 +321,14 @@ def _warn_of_transforms(document: Mapping[str, Value], draft: Draft, source: str
     found: list[str] = []
     transforms = document.get("Transform")
     for each in transforms if isinstance(transforms, list) else [transforms]:
-        if each is not None:
-            name = each.get("Name") if isinstance(each, dict) else each
-            found.append(f"Transform {text_of(name) or '?'}")
+        name = text_of(each.get("Name") if isinstance(each, dict) else each)
+        if each is not None and name != _EXTENSIONS:
+            found.append(f"Transform {name or '?'}")
     found.extend(sorted(set(_macros(document.get("Resources")))))
     if found:
-        draft.warn(f"{source}: not expanded, what it would add is missing: {listed(found)}")
-    return any(each != "Transform AWS::LanguageExtensions" for each in found)
+        text = f"not expanded, what it would add is missing: {listed(found)}"
+        draft.warn(f"{source}: {plain(text)}")
+    return bool(found)
 
 
 def _macros(value: Value) -> Iterator[str]:

@@ -150,8 +150,8 @@ class Vpcs:
             self._provided[logical_id] = derive_ipv6_block(logical_id, _PROVIDED_IPV6, taken)
         return self._provided[logical_id]
 
-    def known(self, value: str | Unknown) -> str:
-        """Return a VPC's id; one that is not in the files is mentioned.
+    def known(self, item: Item) -> str:
+        """Return the id that VpcId gives; a VPC that is not in the files is mentioned.
 
         Raises
         ------
@@ -159,17 +159,16 @@ class Vpcs:
             It is the id of something else.
 
         """
-        vpc_id = self._stack.resource_id(value, "VPC")
+        vpc_id = item.required_id("VpcId", "VPC")
         if vpc_id not in self._stack.draft.of(Vpc):
             self._stack.draft.mention(Vpc(vpc_id=vpc_id))
         return vpc_id
 
     def of(self, item: Item) -> Vpc:
         """Return the VPC that a property VpcId gives, the default VPC without one."""
-        value = item.text("VpcId")
-        if value is None:
+        if item.text("VpcId") is None:
             return self.default_vpc()
-        vpc_id = self.known(value)
+        vpc_id = self.known(item)
         return self._stack.draft.of(Vpc).get(vpc_id, Vpc(vpc_id=vpc_id))
 
     # The default VPC
@@ -207,8 +206,10 @@ class Vpcs:
     def default_subnet(self, zone: str | None) -> Placement | None:
         """Return the default subnet of a zone (the first one without), None for a foreign zone."""
         vpc = self.default_vpc()
+        if vpc.vpc_id != DEFAULT_VPC_ID:
+            return self._known_default_subnet(vpc.vpc_id, zone)
         letter = (zone or f"{self.region}a").removeprefix(self.region)
-        if vpc.vpc_id != DEFAULT_VPC_ID or len(letter) != 1 or letter not in ZONE_LETTERS:
+        if len(letter) != 1 or letter not in ZONE_LETTERS:
             return None
         subnet_id = f"{vpc.vpc_id}.Subnet{letter.upper()}"
         if subnet_id not in self.placements:
@@ -226,6 +227,13 @@ class Vpcs:
             )
         return self.placements[subnet_id]
 
+    def _known_default_subnet(self, vpc_id: str, zone: str | None) -> Placement | None:
+        """Return a subnet of a default VPC that the files describe."""
+        for _, subnet in sorted(self._stack.draft.of(Subnet).items()):
+            if subnet.vpc_id == vpc_id and zone in (None, subnet.availability_zone):
+                return Placement(subnet=subnet, maps_public_ip=True, assigns_ipv6=False)
+        return None
+
     # Subnets
 
     def _ipv6_blocks_of_subnet(self, resource: Resource) -> list[IPv6Network]:
@@ -236,7 +244,7 @@ class Vpcs:
 
     def _add_subnet(self, resource: Resource) -> None:
         item = resource.properties
-        vpc_id = self.known(item.required("VpcId"))
+        vpc_id = self.known(item)
         vpc = self._stack.draft.of(Vpc).get(vpc_id)
         block = ipv4_only(item, "CidrBlock")
         ipv6 = self._ipv6_blocks_of_subnet(resource)
@@ -265,9 +273,10 @@ class Vpcs:
 
     def _acl_of(self, subnet_id: str, vpc_id: str) -> str:
         associations = self._subnet_acls.get(subnet_id, [])
+        if len(associations) > 1:
+            raise associations[1].properties.error(f"{subnet_id} has two network ACLs", "SubnetId")
         if associations:
-            value = associations[0].properties.required("NetworkAclId")
-            acl_id = self._stack.resource_id(value, "NetworkAcl")
+            acl_id = associations[0].properties.required_id("NetworkAclId", "NetworkAcl")
         else:
             acl_id = default_acl_id(vpc_id)
             for acl in self._stack.draft.of(NetworkAcl).values():
@@ -276,8 +285,8 @@ class Vpcs:
         here = acl_id in self._stack.resources or vpc_id in self._stack.resources
         if not here and acl_id not in self._stack.draft.of(NetworkAcl):
             self._stack.draft.mention(NetworkAcl(network_acl_id=acl_id, vpc_id=vpc_id))
-            self._stack.draft.warn(
-                f"{self._stack.source}: without its entries the network ACL {acl_id} of "
+            self._stack.warn(
+                f"without its entries the network ACL {acl_id} of "
                 f"{subnet_id} refuses everything (bring them with --with)"
             )
         return acl_id

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from secgroup.errors import InputError
 from secgroup.model.group import SecurityGroup
 from secgroup.model.interface import NetworkInterface
+from secgroup.net.address import Address
 from secgroup.sources.cfn_acls import add_acls
 from secgroup.sources.cfn_addresses import parse_addresses
 from secgroup.sources.cfn_groups import Groups, add_prefix_lists
@@ -64,12 +65,21 @@ def read(
         raise InputError(
             "expected a CloudFormation template, with a mapping Resources", source=source
         )
-    stack = Stack(
-        document, draft, source=source, parameters=parameters or {}, imports=imports or {}
-    )
+    try:
+        _add(
+            Stack(
+                document, draft, source=source, parameters=parameters or {}, imports=imports or {}
+            ),
+            parse_addresses(addresses or {}),
+        )
+    except RecursionError:
+        raise InputError("names that refer to names over too many steps", source=source) from None
+
+
+def _add(stack: Stack, given: dict[str, list[Address]]) -> None:
     vpcs = Vpcs(stack)
     groups = Groups(stack, vpcs)
-    interfaces = Interfaces(stack, vpcs, groups, parse_addresses(addresses or {}))
+    interfaces = Interfaces(stack, vpcs, groups, given)
     vpcs.build()
     interfaces.build()
     add_acls(stack, vpcs)
@@ -80,8 +90,8 @@ def read(
     add_route_tables(stack, vpcs)
     _name_what_is_left_out(stack)
     stack.warn_of_not_modelled()
-    draft.region = draft.region or vpcs.region
-    draft.account_id = draft.account_id or vpcs.account_id
+    stack.draft.region = stack.draft.region or vpcs.region
+    stack.draft.account_id = stack.draft.account_id or vpcs.account_id
 
 
 def _check_groups(stack: Stack) -> None:
@@ -119,13 +129,11 @@ def _name_what_is_left_out(stack: Stack) -> None:
         elif kind in SHAPE_TRAFFIC:
             shapers.append(f"{resource.logical_id} ({kind})")
     if nested:
-        stack.draft.warn(f"{stack.source}: nested stacks are not read: {listed(nested)}")
+        stack.warn(f"nested stacks are not read: {listed(nested)}")
     if shapers:
-        stack.draft.warn(
-            f"{stack.source}: these change what passes and are not modelled: {listed(shapers)}"
-        )
+        stack.warn(f"these change what passes and are not modelled: {listed(shapers)}")
     if makers:
-        stack.draft.warn(
-            f"{stack.source}: these make network interfaces that the template does not describe: "
+        stack.warn(
+            f"these make network interfaces that the template does not describe: "
             f"{listed(makers)} (add each with --host NAME=ADDRESS,Group)"
         )

@@ -78,37 +78,16 @@ def load(
             else:
                 answers.add(value, source=name, name=file.name)
     describe.read(answers, draft)
-    # A template may name what the describe output has; it is read when that is there.
     for text, name in templates:
-        _read_template(
-            text,
-            draft,
-            source=name,
-            parameters=parameters or {},
-            imports=imports or {},
-            addresses=addresses or {},
+        # Read when what it may name is there, and imported by need: PyYAML is slow to start.
+        from secgroup.sources import cloudformation
+
+        cloudformation.read(
+            text, draft, source=name, parameters=parameters, imports=imports, addresses=addresses
         )
     for host in hosts:
         add_host(draft, host)
     return draft.network()
-
-
-def _read_template(
-    text: str,
-    draft: Draft,
-    *,
-    source: str,
-    parameters: Mapping[str, str],
-    imports: Mapping[str, str],
-    addresses: Mapping[str, str],
-) -> None:
-    """Add what a template describes; the dispatch to `cloudformation`."""
-    # PyYAML costs more than the rest of a start; only templates need it.
-    from secgroup.sources import cloudformation
-
-    cloudformation.read(
-        text, draft, source=source, parameters=parameters, imports=imports, addresses=addresses
-    )
 
 
 def _files(path: Path) -> list[tuple[Path, str]]:

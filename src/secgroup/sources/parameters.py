@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from secgroup.errors import InputError
-from secgroup.sources.template import Value
+from secgroup.sources.template import Value, plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +119,7 @@ def parameter_value(
         problem = _broken_constraint(str(each), kind, declaration)
         if problem is not None:
             where = f"--parameter {name}" if given is not None else f"{path}.Default"
-            raise InputError(problem, source=source, path=where)
+            raise InputError(plain(problem), source=source, path=where)
     return value
 
 

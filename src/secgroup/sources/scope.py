@@ -16,7 +16,7 @@ from secgroup.sources.parameters import (
     parameter_value,
     pseudo_parameters,
 )
-from secgroup.sources.template import Value
+from secgroup.sources.template import Value, plain
 
 #: A value after evaluation; lists and mappings may hold Unknowns.
 Evaluated: TypeAlias = "str | bool | list[Evaluated] | dict[str, Evaluated] | Unknown | None"
@@ -57,6 +57,9 @@ def section(document: Mapping[str, Value], name: str, source: str | None) -> dic
         return {}
     if not isinstance(found, dict):
         raise InputError("expected a mapping of names", source=source, path=name)
+    for key in found:
+        if key != plain(key):
+            raise InputError(f"{plain(key)} is not a name", source=source, path=name)
     return found
 
 
@@ -101,6 +104,8 @@ class Scope:
         self.pseudo = pseudo_parameters(parameters)
         self._given = parameters
         self._values: dict[str, Value | Unknown] = {}
+        #: The parameters that were asked for and stand for something outside.
+        self.unsaid: dict[str, None] = {}
         self.imports = imports
         self.answers = resources
         self._verdicts: dict[str, bool] = {}
@@ -114,7 +119,7 @@ class Scope:
 
     def error(self, problem: str, path: str) -> InputError:
         """Return the error that names a place in this template."""
-        return InputError(problem, source=self.source, path=path)
+        return InputError(plain(problem), source=self.source, path=plain(path))
 
     def parameter(self, name: str) -> Value | Unknown:
         """Return the value of a declared parameter.
@@ -129,6 +134,8 @@ class Scope:
             self._values[name] = parameter_value(
                 name, self.declared[name], self._given.get(name), source=self.source
             )
+            if isinstance(self._values[name], Unknown):
+                self.unsaid[name] = None
         return self._values[name]
 
     def evaluate(self, value: Value, path: str) -> Evaluated:

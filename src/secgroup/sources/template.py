@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from secgroup.errors import InputError
+from secgroup.sources.document import is_plain
 
 if TYPE_CHECKING:
     from yaml.events import AliasEvent, Event, ScalarEvent
@@ -44,6 +45,11 @@ SHORT_TAGS: Final = (
     *("If", "Equals", "And", "Or", "Not", "Contains", "EachMemberEquals", "EachMemberIn"),
     *("RefAll", "ValueOf", "ValueOfAll"),
 )
+
+
+def plain(text: str) -> str:
+    """Write a text so that it stays on its line, and can be written out."""
+    return text if is_plain(text) else ascii(text)[1:-1]
 
 
 def read_template(text: str, *, source: str | None = None) -> Value:
@@ -171,7 +177,7 @@ class _YamlReader:
     def _error(self, problem: str, event: "Event") -> InputError:
         mark = event.start_mark
         path = None if mark is None else f"line {mark.line + 1}"
-        return InputError(problem, source=self._source, path=path)
+        return InputError(plain(problem), source=self._source, path=path)
 
     def _value(self, event: "Event") -> Value:
         kinds = self._kinds

@@ -6,7 +6,8 @@
 
 from tests.support.traces.coverage import Coverage, coverage_of
 from tests.support.traces.networks import make_network
-from tests.support.traces.trace import Arrival, Edit, Event, Trace, make_trace, played
+from tests.support.traces.strange import make_trace
+from tests.support.traces.trace import Arrival, Edit, Event, Trace, played
 
 __all__ = [
     "Arrival",
