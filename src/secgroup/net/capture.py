@@ -71,22 +71,35 @@ def read_records(stream: BinaryIO, *, source: str) -> Iterator[CaptureInterface 
 
     """
     data = ByteStream(stream, source)
+    yield from read_pcapng(data) if is_pcapng(data) else read_pcap(data)
+
+
+def is_pcapng(data: ByteStream) -> bool:
+    """Tell pcapng from pcap by its first bytes, and leave them.
+
+    Raises
+    ------
+    InputError
+        The stream is empty or no capture.
+    CaptureError
+        It is damaged before it tells.
+
+    """
     magic = data.peek(4)
     expected = "expected a pcap or pcapng capture, plain or gzip"
     if magic in MAGICS:
-        yield from read_pcap(data)
-    elif magic == SECTION_HEADER.to_bytes(4):
-        yield from read_pcapng(data)
-    elif magic in MODIFIED_MAGICS:
+        return False
+    if magic == SECTION_HEADER.to_bytes(4):
+        return True
+    if magic in MODIFIED_MAGICS:
         raise InputError(
             "a pcap file in the 'modified' format is not read (editcap -F pcap converts it)",
-            source=source,
+            source=data.source,
         )
-    elif not magic:
+    if not magic:
         data.check_end()
-        raise InputError(f"is empty ({expected})", source=source)
-    else:
-        raise InputError(f"is no capture: it begins with {magic!r} ({expected})", source=source)
+        raise InputError(f"is empty ({expected})", source=data.source)
+    raise InputError(f"is no capture: it begins with {magic!r} ({expected})", source=data.source)
 
 
 def read(stream: BinaryIO, *, source: str) -> Iterator[Frame]:
@@ -164,7 +177,7 @@ def read_capture(
     """
     if isinstance(path, str | Path):
         source = str(path) if source is None else source
-        with _open(path) as stream:
+        with open_capture(path) as stream:
             yield from read_capture(stream, decapsulate=decapsulate, source=source)
         return
     source = str(getattr(path, "name", "capture")) if source is None else source
@@ -172,7 +185,15 @@ def read_capture(
     yield from map(_decapsulated, frames) if decapsulate else frames
 
 
-def _open(path: str | Path) -> BinaryIO:
+def open_capture(path: str | Path) -> BinaryIO:
+    """Open a file for reading.
+
+    Raises
+    ------
+    InputError
+        It cannot be opened.
+
+    """
     try:
         return Path(path).open("rb")
     except (OSError, ValueError) as problem:

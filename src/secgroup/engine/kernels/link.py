@@ -1,0 +1,188 @@
+"""What lies under IP in captured frames: `link` for all link types, `decapsulate` for VXLAN.
+
+`secgroup.net.link` is the definition of every bound here; read it first. `at` and `stop` are
+indices of `octets`.
+"""
+
+import numpy as np
+
+from secgroup.engine.frames import (
+    CARRIES_IP,
+    CARRIES_OTHER,
+    COOKED,
+    COOKED_2,
+    CUT,
+    ETHERNET,
+    LOOPBACK,
+    NO_DIRECTION,
+    NO_MAC,
+    Frames,
+    Spans,
+)
+from secgroup.engine.kernels import kernel
+from secgroup.engine.layout import LATER_FRAGMENT, MALFORMED, U1, Packets
+from secgroup.net.link import IPV4_TYPE, IPV6_TYPE, VXLAN_PORT
+from secgroup.net.protocol import UDP
+
+
+@kernel
+def _u16(octets: U1, at: int) -> int:
+    return np.int64(octets[at]) << 8 | np.int64(octets[at + 1])
+
+
+@kernel
+def _u32(octets: U1, at: int) -> int:
+    return _u16(octets, at) << 16 | _u16(octets, at + 2)
+
+
+@kernel
+def _mac(octets: U1, at: int) -> np.uint64:
+    return np.uint64(_u16(octets, at) << 32 | _u32(octets, at + 2))
+
+
+@kernel
+def _untag(octets: U1, at: int, stop: int, ether_type: int) -> tuple[int, int]:
+    """Step over at most two VLAN tags: what the frame carries, and where that begins."""
+    for _ in range(2):
+        if ether_type not in (0x8100, 0x88A8, 0x9100):
+            break
+        if stop - at < 4:
+            return CUT, stop
+        ether_type = _u16(octets, at + 2)
+        at += 4
+    return CARRIES_IP if ether_type in (IPV4_TYPE, IPV6_TYPE) else CARRIES_OTHER, at
+
+
+@kernel
+def _cooked_direction(packet_type: int) -> int:
+    if packet_type == 4:
+        return 1
+    return 0 if packet_type < 3 else NO_DIRECTION
+
+
+@kernel
+def _loopback(octets: U1, at: int) -> int:
+    family = _u32(octets, at)
+    if family > 0xFFFF:
+        family = (_u16(octets, at) & 0xFF) << 8 | _u16(octets, at) >> 8
+        if _u16(octets, at + 2) != 0:
+            return CARRIES_OTHER
+    return CARRIES_IP if family in (2, 24, 28, 30, 10, 23) else CARRIES_OTHER
+
+
+@kernel
+def _headers(
+    octets: U1, at: int, stop: int, link: int
+) -> tuple[int, int, int, int, np.uint64, np.uint64]:
+    """Read what lies under IP: carries, where that begins, direction, interface, both MACs."""
+    source = destination = np.uint64(NO_MAC)
+    direction, interface = NO_DIRECTION, -1
+    carries, begin = CUT, stop
+    present = stop - at
+    if link == ETHERNET:
+        if present >= 14:
+            destination, source = _mac(octets, at), _mac(octets, at + 6)
+            carries, begin = _untag(octets, at + 14, stop, _u16(octets, at + 12))
+    elif link == COOKED:
+        if present >= 16:
+            direction = _cooked_direction(_u16(octets, at))
+            if _u16(octets, at + 4) == 6:
+                source = _mac(octets, at + 6)
+            carries, begin = _untag(octets, at + 16, stop, _u16(octets, at + 14))
+    elif link == COOKED_2:
+        if present >= 20:
+            interface = _u32(octets, at + 4)
+            direction = _cooked_direction(np.int64(octets[at + 10]))
+            if octets[at + 11] == 6:
+                source = _mac(octets, at + 12)
+            carries, begin = _untag(octets, at + 20, stop, _u16(octets, at))
+    elif link == LOOPBACK:
+        if present >= 4:
+            carries, begin = _loopback(octets, at), at + 4
+    else:
+        carries, begin = CARRIES_IP, at
+    return carries, begin, direction, interface, source, destination
+
+
+@kernel
+def _span(
+    frames: Frames, row: int, carries: int, at: int, stop: int, frame: int, spans: Spans, place: int
+) -> None:
+    """Write where the IP packet of a frame lies."""
+    frames.carries[row] = carries
+    frames.header_length[row] = at - frame
+    frames.ip_captured[row] = max(0, stop - at)
+    spans.begin[place] = at if carries == CARRIES_IP else -1
+    spans.end[place] = stop
+    spans.whole[place] = max(np.int64(frames.original_length[row]) - (at - frame), stop - at)
+
+
+@kernel
+def link(
+    octets: U1, base: int, first: int, last: int, links: U1, frames: Frames, spans: Spans
+) -> None:
+    """Read what lies under IP in the frames that a walk found.
+
+    Parameters
+    ----------
+    octets : uint8
+        The bytes of the file from byte `base` on.
+    first, last : int
+        Rows of `frames`: these are read and completed.
+    links : uint8
+        How the frames of each capture interface are read.
+    spans : Spans
+        Written, from 0 on: where the IP packets lie.
+
+    """
+    for row in range(first, last):
+        frame = frames.offset[row] - base
+        stop = frame + np.int64(frames.captured[row])
+        number = np.int64(frames.capture_interface[row])
+        carries, at, direction, interface, source, destination = _headers(
+            octets, frame, stop, links[number]
+        )
+        if frames.direction[row] == NO_DIRECTION:
+            frames.direction[row] = direction
+        frames.interface[row] = number if interface < 0 else interface
+        frames.source_mac[row] = source
+        frames.destination_mac[row] = destination
+        _span(frames, row, carries, at, stop, frame, spans, row - first)
+
+
+@kernel
+def decapsulate(
+    octets: U1, base: int, first: int, last: int, frames: Frames, packets: Packets, spans: Spans
+) -> int:
+    """Take the inner frames out of VXLAN, after `link` and `internet`; return how many there are.
+
+    Parameters
+    ----------
+    others
+        As those of `link`. The rows of `frames` and the spans become those of the inner frames.
+
+    """
+    count = 0
+    for row in range(first, last):
+        place = row - first
+        begin, end = spans.transport[place], spans.transport_end[place]
+        if (
+            spans.begin[place] < 0
+            or packets.protocol[row] != UDP
+            or packets.shape[row] & (MALFORMED | LATER_FRAGMENT)
+            or end - begin < 8
+            or _u16(octets, begin + 2) != VXLAN_PORT
+        ):
+            continue
+        carries, at, stop = CUT, begin + 16, end
+        source = destination = np.uint64(NO_MAC)
+        if end - begin >= 16:
+            if octets[begin + 8] & 8 == 0:
+                continue
+            carries, at, _, _, source, destination = _headers(octets, begin + 16, end, ETHERNET)
+        frames.direction[row] = NO_DIRECTION
+        frames.source_mac[row] = source
+        frames.destination_mac[row] = destination
+        _span(frames, row, carries, at, stop, frames.offset[row] - base, spans, place)
+        count += 1
+    return count

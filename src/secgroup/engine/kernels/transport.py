@@ -1,0 +1,197 @@
+"""What IP carries in captured packets: `transport`, and `quote` for what ICMP errors quote.
+
+`secgroup.net.wire` is the definition of every bound here; read it first.
+"""
+
+import numpy as np
+
+from secgroup.engine.frames import Spans
+from secgroup.engine.kernels import kernel
+from secgroup.engine.layout import (
+    HAS_ICMP,
+    HAS_PORTS,
+    HAS_QUOTE,
+    HAS_TCP,
+    I8,
+    KNOWN_DESTINATION,
+    KNOWN_PROTOCOL,
+    KNOWN_SOURCE,
+    LATER_FRAGMENT,
+    MALFORMED,
+    NOT_TRACKED,
+    U1,
+    Packets,
+)
+from secgroup.net.ip import TCP_HEADER
+from secgroup.net.protocol import ICMP, ICMPV6, TCP, UDP
+
+
+@kernel
+def _u16(octets: U1, at: int) -> int:
+    return np.int64(octets[at]) << 8 | np.int64(octets[at + 1])
+
+
+@kernel
+def _u32(octets: U1, at: int) -> int:
+    return _u16(octets, at) << 16 | _u16(octets, at + 2)
+
+
+@kernel
+def transport(
+    octets: U1,
+    times_ns: I8,
+    first: int,
+    last: int,
+    icmp_kinds: U1,
+    icmp_errors: U1,
+    spans: Spans,
+    packets: Packets,
+    quoted: Spans,
+    quoting: I8,
+) -> int:
+    """Read TCP, UDP and ICMP headers after `internet`; return how many packets may quote one.
+
+    Parameters
+    ----------
+    times_ns : int64
+        By row.
+    icmp_kinds, icmp_errors : uint8, shape (2, 256)
+        `ICMP_KINDS` and `ICMP_ERROR_TYPES`.
+    quoted, quoting
+        Written, from 0 on: where what ICMP errors quote lies, and the rows of the errors.
+
+    """
+    count = 0
+    for row in range(first, last):
+        begin = spans.transport[row - first]
+        present = spans.transport_end[row - first] - begin
+        protocol, shape, is_ipv6 = packets.protocol[row], np.int64(packets.shape[row]), 0
+        ports = flags = sequence = acknowledgement = payload = icmp = identifier = least = 0
+        if packets.family[row] == 6:
+            is_ipv6 = 1
+        if packets.family[row] == 0 or shape & (MALFORMED | LATER_FRAGMENT):
+            pass
+        elif protocol == TCP:
+            least = TCP_HEADER
+            if present >= TCP_HEADER:
+                size = (np.int64(octets[begin + 12]) >> 4) * 4
+                least = TCP_HEADER if size >= TCP_HEADER else present + 1
+                shape |= HAS_PORTS | HAS_TCP
+                ports, flags = _u32(octets, begin), np.int64(octets[begin + 13])
+                sequence, acknowledgement = _u32(octets, begin + 4), _u32(octets, begin + 8)
+                ip_size = begin - spans.begin[row - first]
+                payload = max(0, np.int64(packets.length[row]) - ip_size - size)
+        elif protocol == UDP:
+            least = 8
+            if present >= 8:
+                shape |= HAS_PORTS
+                ports = _u32(octets, begin)
+        elif protocol == (ICMPV6 if is_ipv6 else ICMP):
+            least = 4
+            if present >= 4:
+                shape |= HAS_ICMP
+                icmp = _u16(octets, begin)
+                if icmp_kinds[is_ipv6, icmp >> 8] != NOT_TRACKED:
+                    least = 8
+                    if present >= 8:
+                        identifier = _u16(octets, begin + 4)
+                elif icmp_errors[is_ipv6, icmp >> 8] and present > 8:
+                    quoted.begin[count] = begin + 8
+                    quoted.end[count] = begin + present
+                    quoted.whole[count] = present - 8
+                    quoting[count] = row
+                    count += 1
+        if present < least:
+            shape = MALFORMED | KNOWN_SOURCE | KNOWN_DESTINATION | KNOWN_PROTOCOL
+            packets.hop_limit[row] = packets.fragment_id[row] = packets.fragment_protocol[row] = 0
+            ports = flags = sequence = acknowledgement = payload = icmp = identifier = 0
+        packets.time_ms[row] = times_ns[row] // 1_000_000
+        packets.shape[row] = shape
+        packets.source_port[row] = ports >> 16
+        packets.destination_port[row] = ports & 0xFFFF
+        packets.tcp_flags[row] = flags
+        packets.icmp_type[row] = icmp >> 8
+        packets.icmp_code[row] = icmp & 0xFF
+        packets.identifier[row] = identifier
+        packets.sequence[row] = sequence
+        packets.acknowledgement[row] = acknowledgement
+        packets.payload[row] = payload
+    return count
+
+
+@kernel
+def quote(
+    octets: U1,
+    first: int,
+    last: int,
+    icmp_kinds: U1,
+    spans: Spans,
+    quoting: I8,
+    packets: Packets,
+    quotes: Packets,
+) -> None:
+    """Read what ICMP errors quote, after `internet` has read the quotes' IP headers.
+
+    Parameters
+    ----------
+    first, last : int
+        Rows of `quotes`. Those that are no packet of the error's family with its ports or
+        identifier become 0, and no packet quotes them.
+    quoting : int64
+        From 0 on: the rows of the errors in `packets`, where `quote` and `shape` are completed.
+
+    """
+    for row in range(first, last):
+        error = quoting[row - first]
+        begin = spans.transport[row - first]
+        present = spans.transport_end[row - first] - begin
+        family, protocol = quotes.family[row], quotes.protocol[row]
+        shape = np.int64(quotes.shape[row])
+        ports = flags = sequence = acknowledgement = payload = icmp = identifier = least = 0
+        is_none = family != packets.family[error] or shape & (MALFORMED | LATER_FRAGMENT) != 0
+        if is_none:
+            pass
+        elif protocol in (TCP, UDP):
+            least = 4
+            if present >= 4:
+                shape |= HAS_PORTS
+                ports = _u32(octets, begin)
+            if protocol == TCP and present >= 8:
+                shape |= HAS_TCP
+                sequence, size = _u32(octets, begin + 4), TCP_HEADER
+                if present >= TCP_HEADER:
+                    acknowledgement = _u32(octets, begin + 8)
+                    flags = np.int64(octets[begin + 13])
+                    size = max(TCP_HEADER, (np.int64(octets[begin + 12]) >> 4) * 4)
+                ip_size = begin - spans.begin[row - first]
+                payload = max(0, np.int64(quotes.length[row]) - ip_size - size)
+        elif protocol == (ICMP if family == 4 else ICMPV6):
+            least = 2
+            if present >= 2:
+                shape |= HAS_ICMP
+                icmp = _u16(octets, begin)
+                if icmp_kinds[1 if family == 6 else 0, icmp >> 8] != NOT_TRACKED:
+                    least = 6
+                    if present >= 6:
+                        identifier = _u16(octets, begin + 4)
+        is_none = is_none or present < least
+        if is_none:
+            quotes.family[row] = quotes.protocol[row] = quotes.hop_limit[row] = 0
+            quotes.source_hi[row] = quotes.source_lo[row] = quotes.length[row] = 0
+            quotes.destination_hi[row] = quotes.destination_lo[row] = 0
+            quotes.fragment_id[row] = quotes.fragment_protocol[row] = 0
+            shape = ports = icmp = 0
+        else:
+            packets.quote[error] = row
+            packets.shape[error] |= HAS_QUOTE
+        quotes.time_ms[row] = packets.time_ms[error]
+        quotes.shape[row] = shape
+        quotes.source_port[row] = ports >> 16
+        quotes.destination_port[row] = ports & 0xFFFF
+        quotes.tcp_flags[row] = flags
+        quotes.icmp_type[row] = icmp >> 8
+        quotes.icmp_code[row] = icmp & 0xFF
+        quotes.identifier[row] = identifier
+        quotes.sequence[row] = sequence
+        quotes.acknowledgement[row] = acknowledgement
+        quotes.payload[row] = payload

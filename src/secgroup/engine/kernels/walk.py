@@ -1,0 +1,246 @@
+"""Where the frames of a capture lie: records of pcap and blocks of pcapng, one row for each.
+
+A walk stops at whatever it does not read itself, and the plain readers in `secgroup.net`, which
+are the definition, take over there: no error is made here.
+"""
+
+import numpy as np
+
+from secgroup.engine.frames import (
+    BY_DIVISION,
+    BY_LOOKING,
+    BY_PRODUCT,
+    BY_SHIFT,
+    CURSOR_AT,
+    CURSOR_CAUSE,
+    CURSOR_NEED,
+    CURSOR_TIME,
+    FULL,
+    LOOK,
+    NEED_MORE,
+    NO_DIRECTION,
+    Clocks,
+    Frames,
+)
+from secgroup.engine.kernels import kernel
+from secgroup.engine.layout import I8, U1
+from secgroup.net.pcapng import (
+    ENHANCED_PACKET,
+    INTERFACE_DESCRIPTION,
+    MAX_BLOCK,
+    MAX_TIME_NS,
+    OBSOLETE_PACKET,
+    PACKET_FLAGS,
+    SECTION_HEADER,
+    SIMPLE_PACKET,
+)
+from secgroup.net.record import MAX_CAPTURED, NANOSECONDS
+
+
+@kernel
+def _u16(octets: U1, at: int, big: int) -> int:
+    first, second = np.int64(octets[at]), np.int64(octets[at + 1])
+    return first << 8 | second if big else second << 8 | first
+
+
+@kernel
+def _u32(octets: U1, at: int, big: int) -> int:
+    first, second = _u16(octets, at, big), _u16(octets, at + 2, big)
+    return first << 16 | second if big else second << 16 | first
+
+
+@kernel
+def walk_pcap(
+    octets: U1, end: int, base: int, big: int, unit_ns: int, frames: Frames, first: int, cursor: I8
+) -> int:
+    """Write a row for each whole record; return the number of the row after the last.
+
+    Parameters
+    ----------
+    octets : uint8
+        The bytes up to `end`, the first of which is byte `base` of the file.
+    big : int
+        1 where the file is in network byte order.
+    unit_ns : int
+        Nanoseconds in the unit of a fraction of a second.
+    frames : Frames
+        Written from row `first` on: time, interface, offset, lengths, direction.
+    cursor : int64, shape (4,)
+        Read and written, as `frames` says.
+
+    """
+    at, row, last = cursor[CURSOR_AT], first, frames.offset.shape[0]
+    cause, need = FULL, 0
+    while row < last:
+        if end - at < 16:
+            cause, need = NEED_MORE, 16
+            break
+        captured = _u32(octets, at + 8, big)
+        if captured > MAX_CAPTURED:
+            cause = LOOK
+            break
+        if end - at < 16 + captured:
+            cause, need = NEED_MORE, 16 + captured
+            break
+        frames.time_ns[row] = (
+            _u32(octets, at, big) * NANOSECONDS + _u32(octets, at + 4, big) * unit_ns
+        )
+        frames.capture_interface[row] = 0
+        frames.offset[row] = base + at + 16
+        frames.captured[row] = captured
+        frames.original_length[row] = _u32(octets, at + 12, big)
+        frames.direction[row] = NO_DIRECTION
+        row += 1
+        at += 16 + captured
+    cursor[CURSOR_AT], cursor[CURSOR_CAUSE], cursor[CURSOR_NEED] = at, cause, need
+    return row
+
+
+@kernel
+def _time_ns(clocks: Clocks, number: int, high: int, low: int) -> int:
+    """Return the time of a stamp, -1 where it is for the plain reader to say."""
+    way, factor, limit = clocks.way[number], clocks.factor[number], clocks.limit[number]
+    if high >> 31 or way == BY_LOOKING:
+        return -1
+    stamp = high << 32 | low
+    if stamp > limit:
+        return -1
+    if way == BY_PRODUCT:
+        time_ns = stamp * factor
+    elif way == BY_DIVISION:
+        time_ns = stamp // factor
+    elif way == BY_SHIFT:
+        whole = stamp >> factor
+        time_ns = whole * NANOSECONDS + ((stamp - (whole << factor)) * NANOSECONDS >> factor)
+    else:
+        time_ns = high * NANOSECONDS + (low * NANOSECONDS >> 32) >> factor - 32
+    offset_ns = clocks.offset_ns[number]
+    if offset_ns > 0 and time_ns > MAX_TIME_NS - offset_ns:
+        return -1
+    return max(time_ns + offset_ns, -1)
+
+
+@kernel
+def _direction(octets: U1, at: int, stop: int, big: int) -> int:
+    """Return what the options of a packet say, -1 where they are damaged."""
+    direction = NO_DIRECTION
+    while at < stop:
+        if stop - at < 4:
+            return -1
+        code, size = _u16(octets, at, big), _u16(octets, at + 2, big)
+        if code == 0:
+            break
+        at += 4
+        if stop - at < size:
+            return -1
+        if code == PACKET_FLAGS and size == 4:
+            bits = _u32(octets, at, big) & 3
+            direction = bits - 1 if bits in (1, 2) else NO_DIRECTION
+        at += size + 3 & -4
+    return direction
+
+
+@kernel
+def _packet(
+    octets: U1,
+    at: int,
+    length: int,
+    base: int,
+    big: int,
+    clocks: Clocks,
+    frames: Frames,
+    row: int,
+    time_ns: int,
+) -> int:
+    """Write the row of a packet block; return its time, -1 where it is for the plain reader."""
+    kind, body = _u32(octets, at, big), at + 8
+    simple = kind == SIMPLE_PACKET
+    fixed = 4 if simple else 20
+    room = length - 12 - fixed
+    if room < 0:
+        return -1
+    number = 0
+    if kind == ENHANCED_PACKET:
+        number = _u32(octets, body, big)
+    elif not simple:
+        number = _u16(octets, body, big)
+    if number >= clocks.way.shape[0]:
+        return -1
+    direction = NO_DIRECTION
+    if simple:
+        original = captured = _u32(octets, body, big)
+        if 0 < clocks.snap_length[number] < captured:
+            captured = clocks.snap_length[number]
+        if clocks.way[number] == BY_LOOKING:
+            return -1
+    else:
+        captured, original = _u32(octets, body + 12, big), _u32(octets, body + 16, big)
+        time_ns = _time_ns(clocks, number, _u32(octets, body + 4, big), _u32(octets, body + 8, big))
+    if captured > MAX_CAPTURED or captured > room or time_ns < 0:
+        return -1
+    if not simple:
+        direction = _direction(octets, body + 20 + (captured + 3 & -4), body + length - 12, big)
+        if direction < 0:
+            return -1
+    frames.time_ns[row] = time_ns
+    frames.capture_interface[row] = number
+    frames.offset[row] = base + body + fixed
+    frames.captured[row] = captured
+    frames.original_length[row] = original
+    frames.direction[row] = direction
+    return time_ns
+
+
+@kernel
+def walk_pcapng(
+    octets: U1,
+    end: int,
+    base: int,
+    big: int,
+    clocks: Clocks,
+    interface: int,
+    frames: Frames,
+    first: int,
+    cursor: I8,
+) -> int:
+    """Write a row for each packet of a section; return the number of the row after the last.
+
+    Parameters
+    ----------
+    clocks : Clocks
+        The interfaces of the section; `interface` is the row of the first one in the file's.
+    others
+        As those of `walk_pcap`.
+
+    """
+    at, row, last = cursor[CURSOR_AT], first, frames.offset.shape[0]
+    cause, need = FULL, 0
+    while row < last:
+        if end - at < 12:
+            cause, need = NEED_MORE, 12
+            break
+        kind, length = _u32(octets, at, big), _u32(octets, at + 4, big)
+        if kind in (SECTION_HEADER, INTERFACE_DESCRIPTION) or (
+            length < 12 or length & 3 or length > MAX_BLOCK
+        ):
+            cause = LOOK
+            break
+        if end - at < length:
+            cause, need = NEED_MORE, length
+            break
+        if _u32(octets, at + length - 4, big) != length:
+            cause = LOOK
+            break
+        if kind in (ENHANCED_PACKET, SIMPLE_PACKET, OBSOLETE_PACKET):
+            time_ns = _packet(
+                octets, at, length, base, big, clocks, frames, row, cursor[CURSOR_TIME]
+            )
+            if time_ns < 0:
+                cause = LOOK
+                break
+            frames.capture_interface[row] += interface
+            cursor[CURSOR_TIME] = time_ns
+            row += 1
+        at += length
+    cursor[CURSOR_AT], cursor[CURSOR_CAUSE], cursor[CURSOR_NEED] = at, cause, need
+    return row
