@@ -155,7 +155,7 @@ class Aggregator:
         state[CLOCK_MS], state[NEXT_END_MS] = NEVER_MS, NO_END_MS
         self._live = Live(
             state=state,
-            index=np.zeros(_power_of_two(2 * records), dtype=np.uint64),
+            slots=np.zeros(_power_of_two(2 * records), dtype=np.uint64),
             records=np.zeros(records * RECORD_WORDS, dtype=np.uint64),
             rests=np.zeros((records, REST_WORDS), dtype=np.int64),
             windows=np.zeros((0, WINDOW_WORDS), dtype=np.int64),
@@ -350,15 +350,15 @@ class Aggregator:
         live = self._live
         used = live.rests.shape[0]
         more = used if used < 1 << 22 else used // 4
-        index = live.index
+        index = live.slots
         if 2 * (used + more) > index.shape[0]:
             index = np.zeros(_power_of_two(2 * (used + more)), dtype=np.uint64)
         self._live = live._replace(
-            index=index,
+            slots=index,
             records=np.concatenate([live.records, np.zeros(more * RECORD_WORDS, np.uint64)]),
             rests=np.concatenate([live.rests, np.zeros((more, REST_WORDS), np.int64)]),
         )
-        if index is not live.index:
+        if index is not live.slots:
             reindex(self._live)
 
     def _make_room_for_fragments(self) -> None:

@@ -3,6 +3,7 @@
 Owns names, dtypes and the mark of what is absent; `kernels.text` spells them.
 """
 
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -83,9 +84,14 @@ class Lexicon:
     def words(self) -> Words:
         """The texts as arrays."""
         if self._words is None:
-            encoded = [text.encode() for text in self._numbers]
-            begin = np.zeros(len(encoded) + 1, dtype=np.int64)
-            np.cumsum([len(each) for each in encoded], out=begin[1:])
-            text = np.frombuffer(b"".join(encoded) + b"\0", dtype=np.uint8).copy()
-            self._words = Words(text=text, begin=begin)
+            self._words = words_of(self._numbers)
         return self._words
+
+
+def words_of(texts: Iterable[str]) -> Words:
+    """Return texts as arrays."""
+    encoded = [text.encode() for text in texts]
+    begin = np.zeros(len(encoded) + 1, dtype=np.int64)
+    np.cumsum([len(each) for each in encoded], out=begin[1:])
+    text = np.frombuffer(b"".join(encoded) + b"\0", dtype=np.uint8).copy()
+    return Words(text=text, begin=begin)

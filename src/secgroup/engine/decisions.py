@@ -15,7 +15,7 @@ import numpy as np
 
 from secgroup.conntrack.state import State
 from secgroup.decision import Reason, Verdict
-from secgroup.engine.columns import ABSENT, U1, U8, Lexicon, Words, words_of
+from secgroup.engine.columns import ABSENT, U1, U8, Lexicon, words_of
 from secgroup.engine.kernels.decisions import OF_INTERFACE, STATES, format_decisions
 from secgroup.engine.layout import (
     HAS_ICMP,
@@ -175,9 +175,7 @@ class JsonWriter:
                 self._stream.write(self._buffer[:size].data)
 
 
-def _pieces(
-    interfaces: Sequence[NetworkInterface], acl_ids: Sequence[str | None]
-) -> Iterator[str]:
+def _pieces(interfaces: Sequence[NetworkInterface], acl_ids: Sequence[str | None]) -> Iterator[str]:
     """Yield what is always the same in a line, in the order of `kernels.decisions`."""
     yield '{"frame": '
     yield ', "time_ns": '
@@ -305,12 +303,8 @@ class ArrowColumns:
                 "acl_id",
                 np.where(decisions.acl_rule_number < 0, ABSENT, self._rows["acl_id"][interface]),
             ),
-            "acl_rule_number": _numbers(
-                decisions.acl_rule_number, decisions.acl_rule_number >= 0
-            ),
-            "state_before": _chosen(
-                decisions.state_before, _STATES, decisions.state_before != 0
-            ),
+            "acl_rule_number": _numbers(decisions.acl_rule_number, decisions.acl_rule_number >= 0),
+            "state_before": _chosen(decisions.state_before, _STATES, decisions.state_before != 0),
             "state_after": _chosen(decisions.state_after, _STATES, decisions.state_after != 0),
             "connection": _numbers(rows.connections, rows.connections != 0),
         }
@@ -346,9 +340,7 @@ class ParquetWriter:
         import pyarrow.parquet
 
         self._columns = ArrowColumns(rule_sets)
-        words = [
-            field.name for field in self._columns.schema if str(field.type).startswith("dict")
-        ]
+        words = [field.name for field in self._columns.schema if str(field.type).startswith("dict")]
         self._file: Any = pyarrow.parquet.ParquetWriter(
             stream,
             self._columns.schema,
@@ -416,9 +408,7 @@ def _chosen(numbers: Any, texts: Sequence[str], known: Any = None) -> Any:
     import pyarrow
 
     indices = _numbers(numbers.astype(np.int32), known)
-    return pyarrow.DictionaryArray.from_arrays(
-        indices, pyarrow.array(texts, type=pyarrow.string())
-    )
+    return pyarrow.DictionaryArray.from_arrays(indices, pyarrow.array(texts, type=pyarrow.string()))
 
 
 def _by_number(numbers: dict[int, str]) -> tuple[str, ...]:

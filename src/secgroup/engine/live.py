@@ -94,7 +94,7 @@ class Live(NamedTuple):
     Attributes
     ----------
     state : int64, shape (STATE_SIZE,)
-    index : uint64, shape (a power of two,)
+    slots : uint64, shape (a power of two,)
         0, or 32 bits of hash (high) and the number of a record plus one.
     records : uint64, shape (records * RECORD_WORDS,)
     rests : int64, shape (records, REST_WORDS)
@@ -109,7 +109,7 @@ class Live(NamedTuple):
     """
 
     state: I8
-    index: U8
+    slots: U8
     records: U8
     rests: I8
     windows: I8

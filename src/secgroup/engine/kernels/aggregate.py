@@ -208,7 +208,7 @@ def keep_fragments(live: Live, old: U8) -> None:
 @kernel
 def reindex(live: Live) -> None:
     """Put every record of the open windows into an index that is empty."""
-    index, windows, rests = live.index, live.windows, live.rests
+    index, windows, rests = live.slots, live.windows, live.rests
     mask = index.shape[0] - 1
     for interface in range(windows.shape[0]):
         if windows[interface, IS_OPEN] == 0:
@@ -343,7 +343,7 @@ def accumulate(
         may then be given again, when the cause is gone.
 
     """
-    state, index, records, rests = live.state, live.index, live.records, live.rests
+    state, index, records, rests = live.state, live.slots, live.records, live.rests
     windows, secret, fragments, rules = live.windows, live.secret, live.fragments, live.rules
     kept_flags = live.tcp_flags
     source_hi, source_lo = packets.source_hi, packets.source_lo
@@ -352,7 +352,7 @@ def accumulate(
     shapes, times, places = packets.shape, packets.time_ms, packets.interface
     reasons, logged = decisions.reason, decisions.logged
     mask = index.shape[0] - 1
-    low, half = np.uint64(0xFFFFFFFF), np.uint64(32)
+    low = np.uint64(0xFFFFFFFF)
     known = KNOWN_SOURCE | KNOWN_DESTINATION | KNOWN_PROTOCOL
     state[STOP] = DONE
     block = begin
@@ -539,7 +539,7 @@ def hand_out(live: Live, interface: int, window: int, out: Finished, at: int) ->
         out.reason[at] = rests[number, HASH] >> 32
         out.rules_end[at] = filled
         tag = np.int64(rests[number, HASH]) & 0xFFFFFFFF
-        forget(live.index, number, tag)
+        forget(live.slots, number, tag)
         behind = np.int64(rests[number, NEXT])
         rests[number, NEXT] = state[FREE_RECORD]
         state[FREE_RECORD] = number
