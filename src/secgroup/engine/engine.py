@@ -17,10 +17,10 @@ from secgroup.conntrack.flow import Flow, FlowKey, Query
 from secgroup.conntrack.state import State
 from secgroup.conntrack.timeout import Timeouts
 from secgroup.decision.switches import AS_DOCUMENTED, Switches
+from secgroup.engine.answers import Decisions
 from secgroup.engine.batch import Batch, address
 from secgroup.engine.compile import Compiled
 from secgroup.engine.compile import compile as compile_policy
-from secgroup.engine.decisions import Decisions
 from secgroup.engine.firsts import FirstStore
 from secgroup.engine.flows import FlowStore
 from secgroup.engine.kernels.decide import decide
@@ -342,6 +342,10 @@ class Engine:
         found = self._flows.records[self._flows.used()]
         words = found.view(np.uint64).reshape(-1, RECORD_WORDS)
         return found[np.lexsort([words[:, word] for word in range(5)])]
+
+    def entries(self) -> NDArray[np.int64]:
+        """Return the numbers of all entries, expired ones that wait for reaping included."""
+        return self._flows.used()
 
     def connections(self) -> Iterator[Flow]:
         """Yield the flows that are alive now, in the order of their numbers."""

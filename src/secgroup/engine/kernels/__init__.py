@@ -7,6 +7,10 @@ import numba
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
+#: Every kernel of the modules that have been imported.
+KERNELS: list[Any] = []
+_is_kept = False
+
 
 def kernel(function: _F) -> _F:
     """Compile `function`; the one place where Numba's options are chosen.
@@ -16,7 +20,26 @@ def kernel(function: _F) -> _F:
     makes the compiler refuse any allocation in a kernel.
     """
     options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "_nrt": False}
-    return cast("_F", numba.njit(**options)(function))
+    compiled = numba.njit(**options)(function)
+    KERNELS.append(compiled)
+    if _is_kept:
+        compiled.enable_caching()
+    return cast("_F", compiled)
+
+
+def keep_compiled(folder: str) -> None:
+    """Keep what is compiled from now on in a folder, and take from there what was before.
+
+    Numba notices neither an edited callee nor an edited constant in another file: the folder
+    must be another one for other sources.
+    """
+    global _is_kept
+    if numba.config.DISABLE_JIT:
+        return
+    numba.config.CACHE_DIR = folder
+    _is_kept = True
+    for each in KERNELS:
+        each.enable_caching()
 
 
 if TYPE_CHECKING or numba.config.DISABLE_JIT:
