@@ -385,8 +385,8 @@ class ParquetWriter:
 
 def _selected(rows: Rows, kept: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Rows:
     return Rows(
-        packets=Packets(*[column[kept] for column in rows.packets]),
-        decisions=DecisionColumns(*[column[kept] for column in rows.decisions]),
+        packets=Packets._make(column[kept] for column in rows.packets),
+        decisions=DecisionColumns._make(column[kept] for column in rows.decisions),
         frames=rows.frames[kept],
         times_ns=rows.times_ns[kept],
         connections=rows.connections[kept],

@@ -36,10 +36,11 @@ def put_integer(out: U1, at: int, value: int) -> int:
 @kernel
 def put_bytes(out: U1, at: int, source: U1, begin: int, end: int) -> int:
     """Copy bytes."""
-    for i in range(begin, end):
-        out[at] = source[i]
-        at += 1
-    return at
+    # Unsigned indices count from the front only; so the compiler copies many bytes at a time.
+    size, to, of = np.uint64(end - begin), np.uint64(at), np.uint64(begin)
+    for i in range(size):
+        out[to + i] = source[of + i]
+    return at + end - begin
 
 
 @kernel
