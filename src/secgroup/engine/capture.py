@@ -10,7 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO, Final, NamedTuple, TypeVar
+from sys import getrefcount
+from typing import Any, BinaryIO, Final, NamedTuple, TypeVar, cast
 
 import numpy as np
 
@@ -25,6 +26,7 @@ from secgroup.engine.frames import (
     CURSOR_NEED,
     CURSOR_SIZE,
     CURSOR_TIME,
+    DIGESTS,
     FRAME,
     FULL,
     LINKS,
@@ -51,7 +53,7 @@ from secgroup.net.record import NANOSECONDS, CaptureInterface, Record
 from secgroup.net.stream import ByteStream
 
 #: Frames in a batch.
-BATCH: Final = 131_072
+BATCH: Final = 65_536
 
 #: Bytes that are read before kernels look at them: as many as a core's own cache holds.
 _WINDOW: Final = 1 << 20
@@ -138,13 +140,46 @@ def _some(chunks: Iterator[bytes]) -> list[bytes]:
     return list(islice(chunks, _CHUNKS))
 
 
-def _room(count: int, layout: dict[str, Any]) -> dict[str, Any]:
-    return {name: np.empty(count, dtype=dtype) for name, dtype in layout.items()}
+class _Room:
+    """Columns for a batch, all in one block of memory.
+
+    Fresh memory costs more than what is written to it. A block that nobody refers to any more
+    is filled again, and the number of references to it tells.
+    """
+
+    def __init__(self, count: int, *, with_digests: bool) -> None:
+        counts = {("frames", name): count for name in FRAME}
+        counts |= {("packets", name): count for name in PACKET}
+        if not with_digests:
+            counts |= {("frames", name): 0 for name in DIGESTS}
+        dtypes = {"frames": FRAME, "packets": PACKET}
+        sizes = {
+            key: count * np.dtype(dtypes[key[0]][key[1]]).itemsize for key, count in counts.items()
+        }
+        self._block = np.empty(sum(size + 63 & -64 for size in sizes.values()), dtype=np.uint8)
+        columns: dict[str, dict[str, Any]] = {"frames": {}, "packets": {}}
+        at = 0
+        for (table, name), size in sizes.items():
+            columns[table][name] = self._block[at : at + size].view(dtypes[table][name])
+            at += size + 63 & -64
+        self.frames = Frames(**columns["frames"])
+        self.packets = Packets(**columns["packets"])
+        self._references = getrefcount(self._block)
+
+    @property
+    def is_free(self) -> bool:
+        """Nobody but this has any of the columns, or a part of one."""
+        return getrefcount(self._block) == self._references
+
+
+def _packets(count: int) -> Packets:
+    return Packets(**{name: np.empty(count, dtype=dtype) for name, dtype in PACKET.items()})
 
 
 def _first(columns: _Columns, count: int) -> _Columns:
     """Return the first `count` rows."""
-    return type(columns)(*(column[:count] for column in columns))
+    columns_of: Any = type(columns)
+    return cast("_Columns", columns_of(*(column[:count] for column in columns)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,6 +212,7 @@ class _Reader:
             for _ in range(2)
         )
         self._quoting = np.empty(options.size, dtype=np.int64)
+        self._rooms: list[_Room] = []
         self._begin_batch()
 
     def _walk(self) -> int:
@@ -210,6 +246,7 @@ class _Reader:
             cause = self._cursor[CURSOR_CAUSE]
             if cause == FULL or (self._options.is_live and self._row > 0):
                 yield self._end_batch()
+                self._begin_batch()
             if cause == NEED_MORE and not self._fill(int(self._cursor[CURSOR_NEED])):
                 cause = LOOK
             if cause == LOOK:
@@ -225,26 +262,25 @@ class _Reader:
             yield self._end_batch()
 
     def _begin_batch(self) -> None:
-        frames = _room(self._options.size, FRAME)
-        if self._options.key is None:
-            frames |= _room(0, {"digest_hi": np.uint64, "digest_lo": np.uint64})
-        self._frames = Frames(**frames)
-        self._packets = Packets(**_room(self._options.size, PACKET))
-        self._quotes = Packets(**_room(0, PACKET))
+        """Go on to fill a room that is free; the last two are remembered."""
+        room = next((each for each in self._rooms if each.is_free), None)
+        if room is None:
+            room = _Room(self._options.size, with_digests=self._options.key is not None)
+            self._rooms = [*self._rooms[-1:], room]
+        self._frames, self._packets = room.frames, room.packets
+        self._quotes = _packets(0)
         self._row = self._quoted = 0
 
     def _end_batch(self) -> Batch:
         count = self._row
         self._frames.number[:count] = np.arange(self._number, self._number + count)
         self._number += count
-        batch = Batch(
+        return Batch(
             frames=_first(self._frames, count),
             packets=_first(self._packets, count),
             quotes=_first(self._quotes, self._quoted),
             interfaces=tuple(self._interfaces),
         )
-        self._begin_batch()
-        return batch
 
     def _read(self, octets: U1, base: int, last: int) -> None:
         """Read the frames in the rows up to `last`."""
@@ -277,9 +313,9 @@ class _Reader:
         """Read as many quotes as `transport` found."""
         first, last = self._quoted, self._quoted + count
         if last > len(self._quotes.shape):
-            room = Packets(**_room(2 * last, PACKET))
-            for old, new in zip(self._quotes, room, strict=True):
-                new[:first] = old[:first]
+            room = _packets(2 * last)
+            for name in PACKET:
+                getattr(room, name)[:first] = getattr(self._quotes, name)[:first]
             self._quotes = room
         internet(octets, first, last, self._quote_spans, self._quotes)
         quote(

@@ -125,6 +125,8 @@ FRAME: Final[dict[str, Any]] = {
     "digest_hi": np.uint64,
     "digest_lo": np.uint64,
 }
+#: The columns of it that are empty unless asked for.
+DIGESTS: Final = ("digest_hi", "digest_lo")
 
 
 class Clocks(NamedTuple):

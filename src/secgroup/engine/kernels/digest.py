@@ -8,6 +8,7 @@ import numpy as np
 
 from secgroup.engine.frames import CARRIES_IP, Frames
 from secgroup.engine.kernels import kernel
+from secgroup.engine.kernels.octets import u8
 from secgroup.engine.layout import LATER_FRAGMENT, MALFORMED, U1, U8, Packets
 from secgroup.net.protocol import TCP, UDP
 
@@ -67,7 +68,7 @@ def _level(octets: U1, at: int, stop: int, transport: int) -> None:
     begin = stop
     if version == 4 and stop - at >= 20:
         octets[at + 8] = octets[at + 10] = octets[at + 11] = 0
-        begin = at + (np.int64(octets[at]) & 15) * 4
+        begin = at + (u8(octets, at) & 15) * 4
     elif version == 6 and stop - at >= 40:
         octets[at + 7] = 0
         if octets[at + 6] in (TCP, UDP):
@@ -96,11 +97,11 @@ def digest(
         frames.digest_hi[row] = frames.digest_lo[row] = 0
         if frames.carries[row] != CARRIES_IP:
             continue
-        at = frames.offset[row] - base + np.int64(frames.header_length[row])
-        stop = at + np.int64(frames.ip_captured[row])
-        length = np.int64(packets.length[row])
+        at = frames.offset[row] - base + int(np.int64(frames.header_length[row]))
+        stop = at + int(np.int64(frames.ip_captured[row]))
+        length = int(np.int64(packets.length[row]))
         if length > 0:
             stop = min(stop, at + length)
         whole = not packets.shape[row] & (MALFORMED | LATER_FRAGMENT)
-        _level(octets, at, stop, np.int64(packets.protocol[row]) if whole else 0)
+        _level(octets, at, stop, int(np.int64(packets.protocol[row])) if whole else 0)
         frames.digest_hi[row], frames.digest_lo[row] = siphash(octets, at, stop, key)

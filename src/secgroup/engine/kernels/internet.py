@@ -8,6 +8,7 @@ import numpy as np
 
 from secgroup.engine.frames import Spans
 from secgroup.engine.kernels import kernel
+from secgroup.engine.kernels.octets import u8, u16, u32, u64
 from secgroup.engine.layout import (
     FIRST_FRAGMENT,
     KNOWN_DESTINATION,
@@ -29,37 +30,22 @@ from secgroup.net.protocol import TCP
 
 
 @kernel
-def _u16(octets: U1, at: int) -> int:
-    return np.int64(octets[at]) << 8 | np.int64(octets[at + 1])
-
-
-@kernel
-def _u32(octets: U1, at: int) -> int:
-    return _u16(octets, at) << 16 | _u16(octets, at + 2)
-
-
-@kernel
-def _u64(octets: U1, at: int) -> np.uint64:
-    return np.uint64(_u32(octets, at)) << np.uint64(32) | np.uint64(_u32(octets, at + 4))
-
-
-@kernel
 def _read_ipv4(
     octets: U1, at: int, stop: int, whole: int
 ) -> tuple[int, int, int, int, int, int, int, int]:
     present = stop - at
-    total = _u16(octets, at + 2) if present >= 4 else 0
+    total = u16(octets, at + 2) if present >= 4 else 0
     length = whole if total == 0 else total
     end = present
     if present >= IPV4_HEADER:
         end = min(present, length)
-        size = (np.int64(octets[at]) & 15) * 4
+        size = (u8(octets, at) & 15) * 4
         if size < IPV4_HEADER:
             return MALFORMED, 0, length, 0, 0, 0, 0, 0
         if end >= size:
-            protocol = np.int64(octets[at + 9])
-            identification, word = _u16(octets, at + 4), _u16(octets, at + 6)
-            hop_limit = np.int64(octets[at + 8])
+            protocol = u8(octets, at + 9)
+            identification, word = u16(octets, at + 4), u16(octets, at + 6)
+            hop_limit = u8(octets, at + 8)
             if word & 0x3FFF == 0:
                 return 0, protocol, length, hop_limit, 0, 0, size, end
             offset = (word & 0x1FFF) * 8
@@ -79,7 +65,7 @@ def _read_ipv4(
     shape, protocol = MALFORMED, 0
     if end >= 10:
         shape |= KNOWN_PROTOCOL
-        protocol = np.int64(octets[at + 9])
+        protocol = u8(octets, at + 9)
     if end >= 16:
         shape |= KNOWN_SOURCE
     if end >= 20:
@@ -92,29 +78,29 @@ def _read_ipv6(
     octets: U1, at: int, stop: int, whole: int
 ) -> tuple[int, int, int, int, int, int, int, int]:
     present = stop - at
-    payload = _u16(octets, at + 4) if present >= 6 else 0
+    payload = u16(octets, at + 4) if present >= 6 else 0
     length = whole if payload == 0 else IPV6_HEADER + payload
     if present < IPV6_HEADER:
         shape = MALFORMED | KNOWN_SOURCE if present >= 24 else MALFORMED
         return shape, 0, length, 0, 0, 0, 0, 0
     end, transport = min(present, length), IPV6_HEADER
-    protocol, hop_limit = np.int64(octets[at + 6]), np.int64(octets[at + 7])
+    protocol, hop_limit = u8(octets, at + 6), u8(octets, at + 7)
     shape = identification = named = walked = 0
     while protocol in (0, 43, FRAGMENT, 60, 135):
         walked += 1
         size = 8
         if protocol != FRAGMENT and transport + 1 < end:
-            size += np.int64(octets[at + transport + 1]) * 8
+            size += u8(octets, at + transport + 1) * 8
         if walked > MAX_EXTENSION_HEADERS or transport + size > end:
             shape = MALFORMED | KNOWN_SOURCE | KNOWN_DESTINATION
             return shape, 0, length, 0, 0, 0, 0, 0
         fragmented = protocol == FRAGMENT
-        protocol = np.int64(octets[at + transport])
+        protocol = u8(octets, at + transport)
         if fragmented:
-            word = _u16(octets, at + transport + 2)
+            word = u16(octets, at + transport + 2)
             if word & 0xFFF9:
                 shape = LATER_FRAGMENT if word & 0xFFF8 else FIRST_FRAGMENT
-                identification, named = _u32(octets, at + transport + 4), protocol
+                identification, named = u32(octets, at + transport + 4), protocol
             if word & 0xFFF8:
                 transport += size
                 break
@@ -131,13 +117,13 @@ def _addresses(
     zero = np.uint64(0)
     if family == 4:
         mapped = 0xFFFF << 32
-        source = np.uint64(mapped | _u32(octets, at + 12))
-        destination = np.uint64(mapped | _u32(octets, at + 16)) if has_destination else zero
+        source = np.uint64(mapped | u32(octets, at + 12))
+        destination = np.uint64(mapped | u32(octets, at + 16)) if has_destination else zero
         return zero, source, zero, destination
     if family == 6:
-        source_hi, source_lo = _u64(octets, at + 8), _u64(octets, at + 16)
+        source_hi, source_lo = u64(octets, at + 8), u64(octets, at + 16)
         if has_destination:
-            return source_hi, source_lo, _u64(octets, at + 24), _u64(octets, at + 32)
+            return source_hi, source_lo, u64(octets, at + 24), u64(octets, at + 32)
         return source_hi, source_lo, zero, zero
     return zero, zero, zero, zero
 
@@ -160,7 +146,7 @@ def internet(octets: U1, first: int, last: int, spans: Spans, packets: Packets) 
         version, shape = 0, 0
         protocol = length = hop_limit = identification = named = transport = end = 0
         if at >= 0:
-            version = np.int64(octets[at]) >> 4 if stop > at else 0
+            version = u8(octets, at) >> 4 if stop > at else 0
             if version == 4:
                 shape, protocol, length, hop_limit, identification, named, transport, end = (
                     _read_ipv4(octets, at, stop, whole)

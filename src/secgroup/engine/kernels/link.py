@@ -20,24 +20,10 @@ from secgroup.engine.frames import (
     Spans,
 )
 from secgroup.engine.kernels import kernel
+from secgroup.engine.kernels.octets import u8, u16, u32, u48
 from secgroup.engine.layout import LATER_FRAGMENT, MALFORMED, U1, Packets
 from secgroup.net.link import IPV4_TYPE, IPV6_TYPE, VXLAN_PORT
 from secgroup.net.protocol import UDP
-
-
-@kernel
-def _u16(octets: U1, at: int) -> int:
-    return np.int64(octets[at]) << 8 | np.int64(octets[at + 1])
-
-
-@kernel
-def _u32(octets: U1, at: int) -> int:
-    return _u16(octets, at) << 16 | _u16(octets, at + 2)
-
-
-@kernel
-def _mac(octets: U1, at: int) -> np.uint64:
-    return np.uint64(_u16(octets, at) << 32 | _u32(octets, at + 2))
 
 
 @kernel
@@ -48,7 +34,7 @@ def _untag(octets: U1, at: int, stop: int, ether_type: int) -> tuple[int, int]:
             break
         if stop - at < 4:
             return CUT, stop
-        ether_type = _u16(octets, at + 2)
+        ether_type = u16(octets, at + 2)
         at += 4
     return CARRIES_IP if ether_type in (IPV4_TYPE, IPV6_TYPE) else CARRIES_OTHER, at
 
@@ -62,10 +48,10 @@ def _cooked_direction(packet_type: int) -> int:
 
 @kernel
 def _loopback(octets: U1, at: int) -> int:
-    family = _u32(octets, at)
+    family = u32(octets, at)
     if family > 0xFFFF:
-        family = (_u16(octets, at) & 0xFF) << 8 | _u16(octets, at) >> 8
-        if _u16(octets, at + 2) != 0:
+        family = (u16(octets, at) & 0xFF) << 8 | u16(octets, at) >> 8
+        if u16(octets, at + 2) != 0:
             return CARRIES_OTHER
     return CARRIES_IP if family in (2, 24, 28, 30, 10, 23) else CARRIES_OTHER
 
@@ -81,21 +67,21 @@ def _headers(
     present = stop - at
     if link == ETHERNET:
         if present >= 14:
-            destination, source = _mac(octets, at), _mac(octets, at + 6)
-            carries, begin = _untag(octets, at + 14, stop, _u16(octets, at + 12))
+            destination, source = u48(octets, at), u48(octets, at + 6)
+            carries, begin = _untag(octets, at + 14, stop, u16(octets, at + 12))
     elif link == COOKED:
         if present >= 16:
-            direction = _cooked_direction(_u16(octets, at))
-            if _u16(octets, at + 4) == 6:
-                source = _mac(octets, at + 6)
-            carries, begin = _untag(octets, at + 16, stop, _u16(octets, at + 14))
+            direction = _cooked_direction(u16(octets, at))
+            if u16(octets, at + 4) == 6:
+                source = u48(octets, at + 6)
+            carries, begin = _untag(octets, at + 16, stop, u16(octets, at + 14))
     elif link == COOKED_2:
         if present >= 20:
-            interface = _u32(octets, at + 4)
-            direction = _cooked_direction(np.int64(octets[at + 10]))
+            interface = u32(octets, at + 4)
+            direction = _cooked_direction(u8(octets, at + 10))
             if octets[at + 11] == 6:
-                source = _mac(octets, at + 12)
-            carries, begin = _untag(octets, at + 20, stop, _u16(octets, at))
+                source = u48(octets, at + 12)
+            carries, begin = _untag(octets, at + 20, stop, u16(octets, at))
     elif link == LOOPBACK:
         if present >= 4:
             carries, begin = _loopback(octets, at), at + 4
@@ -114,7 +100,7 @@ def _span(
     frames.ip_captured[row] = max(0, stop - at)
     spans.begin[place] = at if carries == CARRIES_IP else -1
     spans.end[place] = stop
-    spans.whole[place] = max(np.int64(frames.original_length[row]) - (at - frame), stop - at)
+    spans.whole[place] = max(int(np.int64(frames.original_length[row])) - (at - frame), stop - at)
 
 
 @kernel
@@ -137,8 +123,8 @@ def link(
     """
     for row in range(first, last):
         frame = frames.offset[row] - base
-        stop = frame + np.int64(frames.captured[row])
-        number = np.int64(frames.capture_interface[row])
+        stop = frame + int(np.int64(frames.captured[row]))
+        number = int(np.int64(frames.capture_interface[row]))
         carries, at, direction, interface, source, destination = _headers(
             octets, frame, stop, links[number]
         )
@@ -171,7 +157,7 @@ def decapsulate(
             or packets.protocol[row] != UDP
             or packets.shape[row] & (MALFORMED | LATER_FRAGMENT)
             or end - begin < 8
-            or _u16(octets, begin + 2) != VXLAN_PORT
+            or u16(octets, begin + 2) != VXLAN_PORT
         ):
             continue
         carries, at, stop = CUT, begin + 16, end

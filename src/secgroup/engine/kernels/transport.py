@@ -7,6 +7,7 @@ import numpy as np
 
 from secgroup.engine.frames import Spans
 from secgroup.engine.kernels import kernel
+from secgroup.engine.kernels.octets import u8, u16, u32
 from secgroup.engine.layout import (
     HAS_ICMP,
     HAS_PORTS,
@@ -24,16 +25,6 @@ from secgroup.engine.layout import (
 )
 from secgroup.net.ip import TCP_HEADER
 from secgroup.net.protocol import ICMP, ICMPV6, TCP, UDP
-
-
-@kernel
-def _u16(octets: U1, at: int) -> int:
-    return np.int64(octets[at]) << 8 | np.int64(octets[at + 1])
-
-
-@kernel
-def _u32(octets: U1, at: int) -> int:
-    return _u16(octets, at) << 16 | _u16(octets, at + 2)
 
 
 @kernel
@@ -63,9 +54,9 @@ def transport(
     """
     count = 0
     for row in range(first, last):
-        begin = spans.transport[row - first]
+        begin = int(spans.transport[row - first])
         present = spans.transport_end[row - first] - begin
-        protocol, shape, is_ipv6 = packets.protocol[row], np.int64(packets.shape[row]), 0
+        protocol, shape, is_ipv6 = packets.protocol[row], int(np.int64(packets.shape[row])), 0
         ports = flags = sequence = acknowledgement = payload = icmp = identifier = least = 0
         if packets.family[row] == 6:
             is_ipv6 = 1
@@ -74,27 +65,27 @@ def transport(
         elif protocol == TCP:
             least = TCP_HEADER
             if present >= TCP_HEADER:
-                size = (np.int64(octets[begin + 12]) >> 4) * 4
+                size = (u8(octets, begin + 12) >> 4) * 4
                 least = TCP_HEADER if size >= TCP_HEADER else present + 1
                 shape |= HAS_PORTS | HAS_TCP
-                ports, flags = _u32(octets, begin), np.int64(octets[begin + 13])
-                sequence, acknowledgement = _u32(octets, begin + 4), _u32(octets, begin + 8)
+                ports, flags = u32(octets, begin), u8(octets, begin + 13)
+                sequence, acknowledgement = u32(octets, begin + 4), u32(octets, begin + 8)
                 ip_size = begin - spans.begin[row - first]
-                payload = max(0, np.int64(packets.length[row]) - ip_size - size)
+                payload = max(0, int(np.int64(packets.length[row])) - ip_size - size)
         elif protocol == UDP:
             least = 8
             if present >= 8:
                 shape |= HAS_PORTS
-                ports = _u32(octets, begin)
+                ports = u32(octets, begin)
         elif protocol == (ICMPV6 if is_ipv6 else ICMP):
             least = 4
             if present >= 4:
                 shape |= HAS_ICMP
-                icmp = _u16(octets, begin)
+                icmp = u16(octets, begin)
                 if icmp_kinds[is_ipv6, icmp >> 8] != NOT_TRACKED:
                     least = 8
                     if present >= 8:
-                        identifier = _u16(octets, begin + 4)
+                        identifier = u16(octets, begin + 4)
                 elif icmp_errors[is_ipv6, icmp >> 8] and present > 8:
                     quoted.begin[count] = begin + 8
                     quoted.end[count] = begin + present
@@ -143,10 +134,10 @@ def quote(
     """
     for row in range(first, last):
         error = quoting[row - first]
-        begin = spans.transport[row - first]
+        begin = int(spans.transport[row - first])
         present = spans.transport_end[row - first] - begin
         family, protocol = quotes.family[row], quotes.protocol[row]
-        shape = np.int64(quotes.shape[row])
+        shape = int(np.int64(quotes.shape[row]))
         ports = flags = sequence = acknowledgement = payload = icmp = identifier = least = 0
         is_none = family != packets.family[error] or shape & (MALFORMED | LATER_FRAGMENT) != 0
         if is_none:
@@ -155,25 +146,25 @@ def quote(
             least = 4
             if present >= 4:
                 shape |= HAS_PORTS
-                ports = _u32(octets, begin)
+                ports = u32(octets, begin)
             if protocol == TCP and present >= 8:
                 shape |= HAS_TCP
-                sequence, size = _u32(octets, begin + 4), TCP_HEADER
+                sequence, size = u32(octets, begin + 4), TCP_HEADER
                 if present >= TCP_HEADER:
-                    acknowledgement = _u32(octets, begin + 8)
-                    flags = np.int64(octets[begin + 13])
-                    size = max(TCP_HEADER, (np.int64(octets[begin + 12]) >> 4) * 4)
+                    acknowledgement = u32(octets, begin + 8)
+                    flags = u8(octets, begin + 13)
+                    size = max(TCP_HEADER, (u8(octets, begin + 12) >> 4) * 4)
                 ip_size = begin - spans.begin[row - first]
-                payload = max(0, np.int64(quotes.length[row]) - ip_size - size)
+                payload = max(0, int(np.int64(quotes.length[row])) - ip_size - size)
         elif protocol == (ICMP if family == 4 else ICMPV6):
             least = 2
             if present >= 2:
                 shape |= HAS_ICMP
-                icmp = _u16(octets, begin)
+                icmp = u16(octets, begin)
                 if icmp_kinds[1 if family == 6 else 0, icmp >> 8] != NOT_TRACKED:
                     least = 6
                     if present >= 6:
-                        identifier = _u16(octets, begin + 4)
+                        identifier = u16(octets, begin + 4)
         is_none = is_none or present < least
         if is_none:
             quotes.family[row] = quotes.protocol[row] = quotes.hop_limit[row] = 0

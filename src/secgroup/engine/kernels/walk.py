@@ -39,7 +39,7 @@ from secgroup.net.record import MAX_CAPTURED, NANOSECONDS
 
 @kernel
 def _u16(octets: U1, at: int, big: int) -> int:
-    first, second = np.int64(octets[at]), np.int64(octets[at + 1])
+    first, second = int(np.int64(octets[at])), int(np.int64(octets[at + 1]))
     return first << 8 | second if big else second << 8 | first
 
 
@@ -117,7 +117,7 @@ def _time_ns(clocks: Clocks, number: int, high: int, low: int) -> int:
     offset_ns = clocks.offset_ns[number]
     if offset_ns > 0 and time_ns > MAX_TIME_NS - offset_ns:
         return -1
-    return max(time_ns + offset_ns, -1)
+    return max(int(time_ns + offset_ns), -1)
 
 
 @kernel
