@@ -69,21 +69,26 @@ EXEMPT: Final = np.dtype(
     align=True,
 )
 
-#: One section: where its parts begin in the arrays of `Tables`, and how many there are.
+#: One section: where its parts begin in the arrays of `Tables`, and how many there are. To find
+#: an interval: bucket = (key - low) >> shift, at most `last`; root[bucket] and root[bucket + 1]
+#: bound it. Keys are IPv4 addresses, high halves of IPv6 ones, places of ports.
 SECTION: Final = np.dtype(
     [
-        ("root_low", "<u8"),
+        ("low", "<u8"),
+        ("last", "<u8"),
+        ("shift", "<u8"),
+        ("port_low", "<u8"),
+        ("port_last", "<u8"),
+        ("port_shift", "<u8"),
         ("root", "<i4"),
-        ("root_size", "<i4"),
-        ("root_shift", "<i4"),
         ("entries", "<i4"),  # among `narrow` or, in IPv6, `wide`
         ("address_class", "<i4"),
         ("address_bits", "<i4"),
-        ("words", "<i4"),
+        ("port_root", "<i4"),
         ("port_entries", "<i4"),  # among `narrow`
-        ("port_count", "<i4"),
         ("port_class", "<i4"),
         ("port_bits", "<i4"),
+        ("words", "<i4"),
         ("rules", "<i4"),
         ("numbers", "<i4"),  # ACLs only: of as many entries, and the implicit deny's
         ("all_open", "<i4"),  # 1 TCP, 2 UDP: every port is open to everyone
@@ -145,14 +150,26 @@ class Tables(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Root:
+    """Buckets of equal width over sorted keys: for each an interval at or before its first one."""
+
+    low: int
+    shift: int
+    intervals: NDArray[np.int32]
+
+    @property
+    def last(self) -> int:
+        """The number of the last bucket; one bound more stands behind it."""
+        return len(self.intervals) - 2
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class AddressPart:
-    """Address classes as kernels search them: a root of equal buckets, then intervals."""
+    """Address classes as kernels search them."""
 
     classes: AddressClasses
     entries: NDArray[np.uint64]
-    root: NDArray[np.int32]
-    root_low: int
-    root_shift: int
+    root: Root
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -161,13 +178,15 @@ class PortPart:
 
     classes: PortClasses
     entries: NDArray[np.uint64]
+    root: Root
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Section:
     """One direction and family of a rule table or an ACL.
 
-    `rule_ids` are its rules in the order of their bits; `numbers` an ACL's entries, signed.
+    `rule_ids` are its rules in the order of their bits; `numbers` an ACL's entries, signed, and
+    the implicit deny's.
     """
 
     addresses: AddressPart
@@ -179,10 +198,25 @@ class Section:
 #: By direction * 2 + (family is 6).
 Sections = tuple[Section, Section, Section, Section]
 
-#: A root has at most this many buckets: as many as a 16-bit one.
+#: A root has about two buckets for each interval, and at most 2**16.
 ROOT_BITS: Final = 16
-#: Fewer intervals than this are searched at once.
-ROOTLESS: Final = 5
+#: So few intervals are searched without a root.
+ROOTLESS: Final = 4
+_HALF_SHIFT: Final = np.uint64(32)
+
+
+def root_of(keys: NDArray[np.uint64]) -> Root:
+    """Make the root of sorted keys, of which the first is 0."""
+    low, shift, buckets = 0, 63, 1
+    if len(keys) > ROOTLESS:
+        low = int(keys[1])
+        span = int(keys[-1]) - low
+        shift = max(0, span.bit_length() - min(ROOT_BITS, (2 * len(keys)).bit_length()))
+        buckets = (span >> shift) + 1
+    firsts = np.uint64(low) + (np.arange(buckets, dtype=np.uint64) << np.uint64(shift))
+    intervals = np.maximum(np.searchsorted(keys, firsts) - 1, 0)
+    intervals[0] = 0
+    return Root(low, shift, np.append(intervals, len(keys) - 1).astype(np.int32))
 
 
 def address_part(classes: AddressClasses) -> AddressPart:
@@ -190,32 +224,18 @@ def address_part(classes: AddressClasses) -> AddressPart:
     starts, class_of = classes.starts, classes.class_of.astype(np.uint64)
     if classes.family == 4:
         keys = starts.astype(np.uint64)
-        entries = keys << np.uint64(32) | class_of
+        entries = keys << _HALF_SHIFT | class_of
     else:
         keys = np.ascontiguousarray(starts[:, 0])
         entries = np.column_stack((starts, class_of)).astype(np.uint64)
-    low, shift, size = 0, 63, 1
-    if len(keys) >= ROOTLESS:
-        low = int(keys[1])
-        span = int(keys[-1]) - low
-        shift = max(0, span.bit_length() - min(ROOT_BITS, len(keys).bit_length()))
-        size = (span >> shift) + 1
-    firsts = np.uint64(low) + (np.arange(size, dtype=np.uint64) << np.uint64(shift))
-    root = np.maximum(np.searchsorted(keys, firsts) - 1, 0)
-    root[0] = 0
-    return AddressPart(
-        classes=classes,
-        entries=entries,
-        root=np.append(root, len(keys) - 1).astype(np.int32),
-        root_low=low,
-        root_shift=shift,
-    )
+    return AddressPart(classes=classes, entries=entries, root=root_of(keys))
 
 
 def port_part(classes: PortClasses) -> PortPart:
     """Lay port classes out for search."""
-    entries = classes.starts.astype(np.uint64) << np.uint64(32) | classes.class_of.astype(np.uint64)
-    return PortPart(classes=classes, entries=entries)
+    keys = classes.starts.astype(np.uint64)
+    entries = keys << _HALF_SHIFT | classes.class_of.astype(np.uint64)
+    return PortPart(classes=classes, entries=entries, root=root_of(keys))
 
 
 class _Pool:
@@ -290,18 +310,21 @@ def pack(tables: Iterable[Sections], acls: Iterable[Sections]) -> Packed:
         kept.append(own)
         all_open = ports.classes.all_open
         return (
-            part.root_low,
-            roots.add(part.root),
-            len(part.root) - 1,
-            part.root_shift,
+            part.root.low,
+            part.root.last,
+            part.root.shift,
+            ports.root.low,
+            ports.root.last,
+            ports.root.shift,
+            roots.add(part.root.intervals),
             (narrow if part.classes.family == 4 else wide).add(part.entries),
             weights.add(part.classes.weights),
             words_of(part.classes.bitmaps),
-            part.classes.bitmaps.shape[1],
+            roots.add(ports.root.intervals),
             narrow.add(ports.entries),
-            len(ports.entries),
             opened.add(ports.classes.opened),
             words_of(ports.classes.bitmaps),
+            part.classes.bitmaps.shape[1],
             part.classes.rules,
             numbers.add(own),
             int(all_open[TCP]) | int(all_open[UDP]) << 1,
@@ -366,7 +389,10 @@ class Ranges:
 
 
 def _range(member: Address | Prefix) -> tuple[int, int, int, int]:
-    first, behind = (int(member), int(member) + 1) if hasattr(member, "packed") else span_of(member)
+    if isinstance(member, Prefix):
+        first, behind = span_of(member)
+    else:
+        first, behind = int(member), int(member) + 1
     mapped = MAPPED if member.version == 4 else 0
     first, last = first | mapped, (behind - 1) | mapped
     return first >> 64, first & _HALF, last >> 64, last & _HALF

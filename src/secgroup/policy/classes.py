@@ -40,11 +40,13 @@ Tracked: TypeAlias = tuple[Edges, Edges]
 #: Behind the last address of a family.
 END_OF_ADDRESSES: Final = {4: 1 << 32, 6: 1 << 128}
 
-#: Protocols and ports are one space: protocol * 65536 + port, or + type * 256 + code for the ICMP
-#: of the family, + 0 for every other protocol. The 257th protocol is ICMP without a type.
-PORTS_OF_PROTOCOL: Final = 1 << 16
-UNTYPED_ICMP: Final = 256 * PORTS_OF_PROTOCOL
-END_OF_PORTS: Final = 257 * PORTS_OF_PROTOCOL
+#: Protocols and ports are one space: the ports of TCP, those of UDP, then type * 256 + code of
+#: the family's ICMP, that ICMP without a type, and one place for each protocol besides.
+PLACES_OF_UDP: Final = 1 << 16
+PLACES_OF_ICMP: Final = 2 << 16
+UNTYPED_ICMP: Final = 3 << 16
+OTHER_PROTOCOLS: Final = UNTYPED_ICMP + 1
+END_OF_PORTS: Final = OTHER_PROTOCOLS + 256
 
 
 def edges_of(spans: Iterable[tuple[int, int]], end: int) -> Edges:
@@ -90,20 +92,21 @@ def ports_of(family: int, traffic: Traffic) -> Edges:
     """
     if traffic.protocol is None:
         return (0,)
-    first = traffic.protocol * PORTS_OF_PROTOCOL
+    first = OTHER_PROTOCOLS + traffic.protocol
+    spans = [(first, first + 1)]
     if traffic.ports is not None:
-        span = (first + traffic.ports.first, first + traffic.ports.last + 1)
-        return edges_of([span], END_OF_PORTS)
-    if traffic.protocol != icmp_of(family):
-        return edges_of([(first, first + PORTS_OF_PROTOCOL)], END_OF_PORTS)
-    untyped = (UNTYPED_ICMP, END_OF_PORTS)
-    if traffic.icmp_type is None:
-        return edges_of([(first, first + PORTS_OF_PROTOCOL), untyped], END_OF_PORTS)
-    first += traffic.icmp_type << 8
-    if traffic.icmp_code is None:
-        return edges_of([(first, first + 256), untyped], END_OF_PORTS)
-    first += traffic.icmp_code
-    return edges_of([(first, first + 1), untyped], END_OF_PORTS)
+        first = 0 if traffic.protocol == TCP else PLACES_OF_UDP
+        spans = [(first + traffic.ports.first, first + traffic.ports.last + 1)]
+    elif traffic.protocol == icmp_of(family):
+        first, behind = PLACES_OF_ICMP, UNTYPED_ICMP
+        if traffic.icmp_type is not None:
+            first += traffic.icmp_type << 8
+            behind = first + 256
+            if traffic.icmp_code is not None:
+                first += traffic.icmp_code
+                behind = first + 1
+        spans = [(first, behind), (UNTYPED_ICMP, UNTYPED_ICMP + 1)]
+    return edges_of(spans, END_OF_PORTS)
 
 
 def sweep(sets: Iterable[tuple[int, Edges]]) -> tuple[list[int], list[int], list[int]]:
@@ -174,7 +177,7 @@ class PortClasses:
     Parameters
     ----------
     starts : uint32, shape (intervals,)
-        Where each interval starts, ascending from 0, in the space of `ports_of`.
+        Where each interval starts, ascending from 0, in the space of protocols and ports.
     class_of : int32, shape (intervals,)
     bitmaps : uint64, shape (classes, words)
     opened : uint8, shape (classes,)

@@ -1,177 +1,174 @@
 """Look-ups in `Tables`: what a policy says about one packet.
 
 Everywhere `t` is a `Tables`, `direction` a `Direction`, `family` 4 or 6, and an address a pair of
-64-bit halves, IPv4 as ::ffff:a.b.c.d. A section is one direction and family of a rule table or
-of a network ACL.
+64-bit halves (uint64), IPv4 as ::ffff:a.b.c.d. A section is one direction and family of a rule
+table or of a network ACL. A root bounds what is left to search; of the rest the last 8 intervals
+are counted, because a branch that cannot be predicted costs more than looking at all of them.
 """
 
 import numpy as np
 
 from secgroup.engine.kernels import kernel
+from secgroup.engine.layout import U8
+from secgroup.engine.tables import Tables
 
 
 @kernel
-def last_at_or_before(narrow, first, last, key):
-    """Return the last of `narrow[first : last + 1]` that is not over `key`, or `first`."""
-    count = last - first + 1
-    while count > 1:
+def section_of(t: Tables, table: int, direction: int, family: int) -> int:
+    """Return the section of a rule table."""
+    return np.intp(t.tables[table, np.intp(direction) * 2 + np.intp(family == 6)])
+
+
+@kernel
+def class_of(narrow: U8, entries: int, first: int, last: int, key: int) -> int:
+    """Return the class of the last of intervals `first` to `last` that starts by `key`."""
+    first += entries
+    count = entries + last - first + 1
+    behind = (key << np.uint64(32)) | np.uint64(0xFFFFFFFF)
+    while count > 8:
         half = count >> 1
-        if narrow[first + half] <= key:
-            first += half
+        first += half * np.intp(narrow[first + half] <= behind)
         count -= half
-    return first
+    found = first
+    for i in range(first + 1, first + count):
+        found += np.intp(narrow[i] <= behind)
+    return np.int32(narrow[found] & np.uint64(0xFFFFFFFF))
 
 
 @kernel
-def last_at_or_before_wide(wide, first, last, hi, lo):
-    """Return the last row of `wide[first : last + 1]` that is not over (hi, lo), or `first`."""
-    count = last - first + 1
-    while count > 1:
+def wide_class_of(wide: U8, entries: int, first: int, last: int, hi: int, lo: int) -> int:
+    """Return the class of the last of intervals `first` to `last` that starts by (hi, lo)."""
+    first += entries
+    count = entries + last - first + 1
+    while count > 8:
         half = count >> 1
         high = wide[first + half, 0]
-        if high < hi or (high == hi and wide[first + half, 1] <= lo):
-            first += half
+        is_by = (high < hi) | ((high == hi) & (wide[first + half, 1] <= lo))
+        first += half * np.intp(is_by)
         count -= half
-    return first
+    found = first
+    for i in range(first + 1, first + count):
+        high = wide[i, 0]
+        found += np.intp((high < hi) | ((high == hi) & (wide[i, 1] <= lo)))
+    return np.int32(wide[found, 2])
 
 
 @kernel
-def address_class_in(t, section, family, hi, lo):
+def address_class_in(t: Tables, section: int, family: int, hi: int, lo: int) -> int:
     """Return the class of an address in a section."""
     row = t.sections[section]
+    key = hi if family == 6 else lo & np.uint64(0xFFFFFFFF)
+    bucket = np.intp(row.root)
+    if key > row.low:
+        bucket += np.intp(min((key - row.low) >> row.shift, row.last))
+    first, last = np.intp(t.roots[bucket]), np.intp(t.roots[bucket + 1])
     if family == 6:
-        key = hi
-    else:
-        key = lo & np.uint64(0xFFFFFFFF)
-    low = row.root_low
-    bucket = np.uint64(0)
-    if key > low:
-        bucket = min((key - low) >> np.uint64(row.root_shift), np.uint64(row.root_size - 1))
-    place = np.intp(row.root) + np.intp(bucket)
-    entries = np.intp(row.entries)
-    first = entries + t.roots[place]
-    last = entries + t.roots[place + 1]
-    if family == 6:
-        return np.int32(t.wide[last_at_or_before_wide(t.wide, first, last, hi, lo), 2])
-    found = last_at_or_before(t.narrow, first, last, key << np.uint64(32) | np.uint64(0xFFFFFFFF))
-    return np.int32(t.narrow[found] & np.uint64(0xFFFFFFFF))
+        return wide_class_of(t.wide, np.intp(row.entries), first, last, hi, lo)
+    return class_of(t.narrow, np.intp(row.entries), first, last, key)
 
 
 @kernel
-def port_class_in(t, section, protocol, value):
-    """Return the class of a protocol and port (ICMP: type << 8 | code) in a section."""
+def place_of(family: int, protocol: int, value: int) -> int:
+    """Return the place of a protocol and its value in the space of `policy.classes.ports_of`."""
+    if protocol == 6:
+        return np.uint64(value)
+    if protocol == 17:
+        return np.uint64(value) + np.uint64(1 << 16)
+    if protocol == (58 if family == 6 else 1):
+        return np.uint64(value) + np.uint64(2 << 16)
+    return np.uint64(protocol) + np.uint64((3 << 16) + 1)
+
+
+@kernel
+def port_class_in(t: Tables, section: int, place: int) -> int:
+    """Return the class of a protocol and its value, by their place, in a section."""
     row = t.sections[section]
-    place = np.uint64(protocol) << np.uint64(16) | np.uint64(value)
-    first = np.intp(row.port_entries)
-    found = last_at_or_before(
-        t.narrow,
-        first,
-        first + row.port_count - 1,
-        place << np.uint64(32) | np.uint64(0xFFFFFFFF),
-    )
-    return np.int32(t.narrow[found] & np.uint64(0xFFFFFFFF))
+    bucket = np.intp(row.port_root)
+    if place > row.port_low:
+        bucket += np.intp(min((place - row.port_low) >> row.port_shift, row.port_last))
+    first, last = np.intp(t.roots[bucket]), np.intp(t.roots[bucket + 1])
+    return class_of(t.narrow, np.intp(row.port_entries), first, last, place)
 
 
 @kernel
-def section_of(t, table, direction, family):
-    """Return the section of a rule table."""
-    return t.tables[table, np.intp(direction) * 2 + np.intp(family == 6)]
-
-
-@kernel
-def address_class(t, table, direction, family, hi, lo):
+def address_class(t: Tables, table: int, direction: int, family: int, hi: int, lo: int) -> int:
     """Return the class of a peer's address in a rule table."""
     return address_class_in(t, section_of(t, table, direction, family), family, hi, lo)
 
 
 @kernel
-def port_class(t, table, direction, family, protocol, value):
+def port_class(
+    t: Tables, table: int, direction: int, family: int, protocol: int, value: int
+) -> int:
     """Return the class of a protocol and its value in a rule table.
 
     The value is the destination port; for the ICMP of the family type << 8 | code; else 0.
     """
-    return port_class_in(t, section_of(t, table, direction, family), protocol, value)
+    section = section_of(t, table, direction, family)
+    return port_class_in(t, section, place_of(family, protocol, value))
 
 
 @kernel
-def any_rule(t, table, direction, family, address_class, port_class):
+def any_rule(
+    t: Tables, table: int, direction: int, family: int, address_class: int, port_class: int
+) -> bool:
     """Tell whether some rule matches both classes."""
     row = t.sections[section_of(t, table, direction, family)]
     words = np.intp(row.words)
-    addresses = np.intp(row.address_bits) + address_class * words
-    ports = np.intp(row.port_bits) + port_class * words
-    for word in range(words):
+    addresses = np.intp(row.address_bits) + np.intp(address_class) * words
+    ports = np.intp(row.port_bits) + np.intp(port_class) * words
+    for word in range(words):  # noqa: SIM110
         if t.bitmaps[addresses + word] & t.bitmaps[ports + word] != 0:
             return True
     return False
 
 
 @kernel
-def is_open(t, table, direction, family, protocol, port):
-    """Tell whether flows to a TCP or UDP port are open to everyone, there and back.
+def is_open_class(
+    t: Tables, table: int, direction: int, family: int, protocol: int, port_class: int
+) -> bool:
+    """Tell whether flows to a port of this class are open to everyone, there and back.
 
-    That is `InterfacePolicy.is_open`.
+    That is `InterfacePolicy.is_open`. Preconditions: the protocol is TCP or UDP.
     """
-    back = t.sections[section_of(t, table, 1 - np.intp(direction), family)]
-    if back.all_open & (1 if protocol == 6 else 2) == 0:
+    here = section_of(t, table, direction, family)
+    back = section_of(t, table, 1 - np.intp(direction), family)
+    if t.sections[back].all_open & (1 if protocol == 6 else 2) == 0:
         return False
-    section = section_of(t, table, direction, family)
-    found = port_class_in(t, section, protocol, port)
-    return t.opened[t.sections[section].port_class + found] != 0
+    return t.opened[np.intp(t.sections[here].port_class) + np.intp(port_class)] != 0
 
 
 @kernel
-def is_open_class(t, table, direction, family, protocol, port_class):
-    """Tell what `is_open` does, of a port whose class is known."""
-    back = t.sections[section_of(t, table, 1 - np.intp(direction), family)]
-    if back.all_open & (1 if protocol == 6 else 2) == 0:
+def is_open(t: Tables, table: int, direction: int, family: int, protocol: int, port: int) -> bool:
+    """Tell what `is_open_class` does of a port; searched only where the way back is open."""
+    back = section_of(t, table, 1 - np.intp(direction), family)
+    if t.sections[back].all_open & (1 if protocol == 6 else 2) == 0:
         return False
-    return (
-        t.opened[t.sections[section_of(t, table, direction, family)].port_class + port_class] != 0
-    )
+    here = section_of(t, table, direction, family)
+    found = port_class_in(t, here, place_of(family, protocol, port))
+    return t.opened[np.intp(t.sections[here].port_class) + np.intp(found)] != 0
 
 
 @kernel
-def tracked_weight(t, table, family, hi, lo):
-    """Return how many entries a flow with this peer takes that AWS always tracks; 0: it doesn't."""
+def tracked_weight_of_class(
+    t: Tables, table: int, direction: int, family: int, address_class: int
+) -> int:
+    """Return how many entries a flow takes that AWS always tracks; 0 when it does not."""
+    row = t.sections[section_of(t, table, direction, family)]
+    return t.weights[np.intp(row.address_class) + np.intp(address_class)]
+
+
+@kernel
+def tracked_weight(t: Tables, table: int, family: int, hi: int, lo: int) -> int:
+    """Return what `tracked_weight_of_class` does of a peer."""
     section = section_of(t, table, 0, family)
     found = address_class_in(t, section, family, hi, lo)
-    return t.weights[t.sections[section].address_class + found]
+    return t.weights[np.intp(t.sections[section].address_class) + np.intp(found)]
 
 
 @kernel
-def tracked_weight_of_class(t, table, direction, family, address_class):
-    """Return what `tracked_weight` does, of a peer whose class is known."""
-    row = t.sections[section_of(t, table, direction, family)]
-    return t.weights[row.address_class + address_class]
-
-
-@kernel
-def acl_answer(t, acl, direction, family, hi, lo, protocol, value, has_icmp):
-    """Return the number of the first ACL entry that matches, negative when it denies.
-
-    `has_icmp` says whether the packet has an ICMP type; one of the family's ICMP without a type
-    is compared by its protocol alone.
-    """
-    section = t.acls[acl, np.intp(direction) * 2 + np.intp(family == 6)]
-    row = t.sections[section]
-    words = np.intp(row.words)
-    addresses = np.intp(row.address_bits) + address_class_in(t, section, family, hi, lo) * words
-    place = np.intp(protocol)
-    if not has_icmp and place == (58 if family == 6 else 1):
-        place = 256
-    ports = np.intp(row.port_bits) + port_class_in(t, section, place, value) * words
-    numbers = np.intp(row.numbers)
-    for word in range(words):
-        both = t.bitmaps[addresses + word] & t.bitmaps[ports + word]
-        if both != 0:
-            return t.numbers[numbers + word * 64 + lowest_bit(both)]
-    return t.numbers[numbers + row.rules]
-
-
-@kernel
-def lowest_bit(word):
-    """Return the number of the lowest set bit of a uint64 that is not 0."""
+def lowest_bit(word: int) -> int:
+    """Return the number of the lowest bit of a uint64 that is not 0."""
     number = 0
     for width in (32, 16, 8, 4, 2, 1):
         if word & ((np.uint64(1) << np.uint64(width)) - np.uint64(1)) == 0:
@@ -181,18 +178,51 @@ def lowest_bit(word):
 
 
 @kernel
-def in_ranges(ranges, first, end, hi, lo):
+def acl_answer(
+    t: Tables,
+    acl: int,
+    direction: int,
+    family: int,
+    hi: int,
+    lo: int,
+    protocol: int,
+    value: int,
+    has_icmp: bool,
+) -> int:
+    """Return the number of the first ACL entry that matches, negative when it denies.
+
+    `has_icmp` says whether the packet has an ICMP type; one of the family's ICMP without a type
+    is compared by its protocol alone.
+    """
+    section = np.intp(t.acls[acl, np.intp(direction) * 2 + np.intp(family == 6)])
+    row = t.sections[section]
+    words = np.intp(row.words)
+    place = place_of(family, protocol, value)
+    if not has_icmp and protocol == (58 if family == 6 else 1):
+        place = np.uint64(3 << 16)
+    addresses = np.intp(address_class_in(t, section, family, hi, lo)) * words
+    addresses += np.intp(row.address_bits)
+    ports = np.intp(row.port_bits) + np.intp(port_class_in(t, section, place)) * words
+    numbers = np.intp(row.numbers)
+    for word in range(words):
+        both = t.bitmaps[addresses + word] & t.bitmaps[ports + word]
+        if both != 0:
+            return t.numbers[numbers + word * 64 + lowest_bit(both)]
+    return t.numbers[numbers + np.intp(row.rules)]
+
+
+@kernel
+def in_ranges(ranges: U8, first: int, end: int, hi: int, lo: int) -> bool:
     """Tell whether an address is in one of `ranges[first:end]`."""
     for i in range(first, end):
-        if (hi > ranges[i, 0] or (hi == ranges[i, 0] and lo >= ranges[i, 1])) and (
-            hi < ranges[i, 2] or (hi == ranges[i, 2] and lo <= ranges[i, 3])
-        ):
+        is_from = hi > ranges[i, 0] or (hi == ranges[i, 0] and lo >= ranges[i, 1])
+        if is_from and (hi < ranges[i, 2] or (hi == ranges[i, 2] and lo <= ranges[i, 3])):
             return True
     return False
 
 
 @kernel
-def own_address(t, interface, family, hi, lo):
+def own_address(t: Tables, interface: int, family: int, hi: int, lo: int) -> bool:
     """Tell whether an address is one of the interface's, delegated prefixes included."""
     row = t.interfaces[interface]
     if family == 6:
@@ -201,7 +231,7 @@ def own_address(t, interface, family, hi, lo):
 
 
 @kernel
-def in_subnet(t, interface, family, hi, lo):
+def in_subnet(t: Tables, interface: int, family: int, hi: int, lo: int) -> bool:
     """Tell whether an address is in a block of the interface's subnet."""
     row = t.subnets[t.interfaces[interface].subnet]
     if family == 6:
@@ -210,7 +240,7 @@ def in_subnet(t, interface, family, hi, lo):
 
 
 @kernel
-def is_router(t, interface, family, hi, lo):
+def is_router(t: Tables, interface: int, family: int, hi: int, lo: int) -> bool:
     """Tell whether an address is the VPC router's, as seen from the interface's subnet."""
     row = t.subnets[t.interfaces[interface].subnet]
     if family == 6:
@@ -219,24 +249,25 @@ def is_router(t, interface, family, hi, lo):
 
 
 @kernel
-def is_broadcast(t, interface, lo):
-    """Tell whether an IPv4 address is the last one of the interface's subnet."""
+def is_broadcast(t: Tables, interface: int, lo: int) -> bool:
+    """Tell whether an IPv4 address, by its low half, is the last one of the interface's subnet."""
     return t.subnets[t.interfaces[interface].subnet].broadcast == lo
 
 
 @kernel
-def service_at(t, interface, family, hi, lo, protocol, port):
+def service_at(
+    t: Tables, interface: int, family: int, hi: int, lo: int, protocol: int, port: int
+) -> int:
     """Tell whether a peer, or what it offers at its port, is exempt.
 
     0: no. 1: yes, and not logged; routers are, with any protocol. 2: yes, and logged.
     """
     row = t.subnets[t.interfaces[interface].subnet]
-    bit = (lo ^ lo >> np.uint64(6) ^ lo >> np.uint64(16)) & np.uint64(63)
+    bit = (lo ^ (lo >> np.uint64(6)) ^ (lo >> np.uint64(16))) & np.uint64(63)
+    chosen, first, end = row.filter4, row.exempt4, row.exempt6
     if family == 6:
         chosen, first, end = row.filter6, row.exempt6, row.exempt_end
-    else:
-        chosen, first, end = row.filter4, row.exempt4, row.exempt6
-    if chosen >> bit & np.uint64(1) == 0:
+    if (chosen >> bit) & np.uint64(1) == 0:
         return 0
     for i in range(first, end):
         each = t.exempt[i]
