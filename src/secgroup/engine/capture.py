@@ -7,6 +7,7 @@ the end, the plain reader reads on, so that each error is its own.
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -121,10 +122,10 @@ def read_batches(
         return
     source = str(getattr(path, "name", "capture")) if source is None else source
     is_live = not path.seekable()
-    octets = ByteStream(path, source, beside=iter if is_live else _beside)
     options = _Options(is_live=is_live, decapsulate=decapsulate, size=size, key=key)
-    reader = _Pcapng if is_pcapng(octets) else _Pcap
-    yield from reader(octets, options).batches()
+    with closing(ByteStream(path, source, beside=iter if is_live else _beside)) as octets:
+        reader = _Pcapng if is_pcapng(octets) else _Pcap
+        yield from reader(octets, options).batches()
 
 
 def _beside(chunks: Iterator[bytes]) -> Iterator[bytes]:

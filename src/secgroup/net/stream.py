@@ -5,7 +5,7 @@ Memory is bounded: two chunks, and what the caller takes at once.
 """
 
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import BinaryIO, Final
 
 from secgroup.errors import CaptureError
@@ -76,6 +76,10 @@ class ByteStream:
         self._buffer, self._position = taken + self._buffer[self._position :], 0
         self.offset -= len(taken)
 
+    def close(self) -> None:
+        """Read no further; the stream beneath stays open."""
+        self._chunks.close()
+
     def skip(self, count: int) -> int:
         """Take `count` bytes without keeping them; return how many there were."""
         left = count
@@ -115,7 +119,7 @@ class ByteStream:
         self._buffer = b"".join(parts)
         self._position = 0
 
-    def _read(self, stream: BinaryIO) -> Iterator[bytes]:
+    def _read(self, stream: BinaryIO) -> Generator[bytes, None, None]:
         chunks = self._chunks_of(stream)
         first = b""
         for chunk in chunks:

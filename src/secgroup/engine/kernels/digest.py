@@ -37,22 +37,33 @@ def _rounds(
 
 
 @kernel
+def _word(octets: U1, at: int) -> np.uint64:
+    """Return the number in eight bytes, the lowest first."""
+    low = u8(octets, at) | u8(octets, at + 1) << 8 | u8(octets, at + 2) << 16
+    low |= u8(octets, at + 3) << 24
+    high = u8(octets, at + 4) | u8(octets, at + 5) << 8 | u8(octets, at + 6) << 16
+    high |= u8(octets, at + 7) << 24
+    return np.uint64(high) << np.uint64(32) | np.uint64(low)
+
+
+@kernel
 def siphash(octets: U1, at: int, stop: int, key: U8) -> tuple[np.uint64, np.uint64]:
     """Return the two halves of SipHash-2-4-128 of `octets[at:stop]`, `key` being two words."""
     a, b = key[0] ^ np.uint64(0x736F6D6570736575), key[1] ^ np.uint64(0x646F72616E646F83)
     c, d = key[0] ^ np.uint64(0x6C7967656E657261), key[1] ^ np.uint64(0x7465646279746573)
-    for begin in range(at, stop + 1, 8):
-        word = np.uint64(0)
-        if begin + 8 <= stop:
-            for lane in range(8):
-                word |= np.uint64(octets[begin + lane]) << np.uint64(8 * lane)
-        else:
-            for lane in range(stop - begin):
-                word |= np.uint64(octets[begin + lane]) << np.uint64(8 * lane)
-            word |= np.uint64(stop - at & 0xFF) << np.uint64(56)
+    begin = at
+    while stop - begin >= 8:
+        word = _word(octets, begin)
         d ^= word
         a, b, c, d = _rounds(2, a, b, c, d)
         a ^= word
+        begin += 8
+    word = np.uint64(stop - at & 0xFF) << np.uint64(56)
+    for lane in range(stop - begin):
+        word |= np.uint64(octets[begin + lane]) << np.uint64(8 * lane)
+    d ^= word
+    a, b, c, d = _rounds(2, a, b, c, d)
+    a ^= word
     c ^= np.uint64(0xEE)
     a, b, c, d = _rounds(4, a, b, c, d)
     high = a ^ b ^ c ^ d

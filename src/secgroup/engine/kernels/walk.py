@@ -97,10 +97,9 @@ def walk_pcap(
 
 
 @kernel
-def _time_ns(clocks: Clocks, number: int, high: int, low: int) -> int:
+def _time_ns(way: int, factor: int, limit: int, offset_ns: int, high: int, low: int) -> int:
     """Return the time of a stamp, -1 where it is for the plain reader to say."""
-    way, factor, limit = clocks.way[number], clocks.factor[number], clocks.limit[number]
-    if high >> 31 or way == BY_LOOKING:
+    if high >> 31:
         return -1
     stamp = high << 32 | low
     if stamp > limit:
@@ -114,10 +113,9 @@ def _time_ns(clocks: Clocks, number: int, high: int, low: int) -> int:
         time_ns = whole * NANOSECONDS + ((stamp - (whole << factor)) * NANOSECONDS >> factor)
     else:
         time_ns = high * NANOSECONDS + (low * NANOSECONDS >> 32) >> factor - 32
-    offset_ns = clocks.offset_ns[number]
     if offset_ns > 0 and time_ns > MAX_TIME_NS - offset_ns:
         return -1
-    return max(int(time_ns + offset_ns), -1)
+    return max(time_ns + offset_ns, -1)
 
 
 @kernel
@@ -141,54 +139,24 @@ def _direction(octets: U1, at: int, stop: int, big: int) -> int:
 
 
 @kernel
-def _packet(
-    octets: U1,
-    at: int,
-    length: int,
-    base: int,
-    big: int,
-    clocks: Clocks,
-    frames: Frames,
-    row: int,
-    time_ns: int,
-) -> int:
-    """Write the row of a packet block; return its time, -1 where it is for the plain reader."""
-    kind, body = _u32(octets, at, big), at + 8
-    simple = kind == SIMPLE_PACKET
-    fixed = 4 if simple else 20
-    room = length - 12 - fixed
-    if room < 0:
-        return -1
-    number = 0
-    if kind == ENHANCED_PACKET:
-        number = _u32(octets, body, big)
-    elif not simple:
-        number = _u16(octets, body, big)
-    if number >= clocks.way.shape[0]:
-        return -1
-    direction = NO_DIRECTION
-    if simple:
-        original = captured = _u32(octets, body, big)
-        if 0 < clocks.snap_length[number] < captured:
-            captured = clocks.snap_length[number]
-        if clocks.way[number] == BY_LOOKING:
-            return -1
-    else:
-        captured, original = _u32(octets, body + 12, big), _u32(octets, body + 16, big)
-        time_ns = _time_ns(clocks, number, _u32(octets, body + 4, big), _u32(octets, body + 8, big))
-    if captured > MAX_CAPTURED or captured > room or time_ns < 0:
-        return -1
-    if not simple:
-        direction = _direction(octets, body + 20 + (captured + 3 & -4), body + length - 12, big)
-        if direction < 0:
-            return -1
-    frames.time_ns[row] = time_ns
-    frames.capture_interface[row] = number
-    frames.offset[row] = base + body + fixed
-    frames.captured[row] = captured
-    frames.original_length[row] = original
-    frames.direction[row] = direction
-    return time_ns
+def _fixed(
+    octets: U1, kind: int, body: int, size: int, big: int
+) -> tuple[int, int, int, int, int, int]:
+    """Read the fixed part of a packet block of `size` bytes.
+
+    Returns its size, the interface (-1: it is cut), stamp (high and low), captured and original
+    length; of a simple packet only the size and the original length.
+    """
+    if kind == SIMPLE_PACKET:
+        if size < 4:
+            return 4, -1, 0, 0, 0, 0
+        original = _u32(octets, body, big)
+        return 4, 0, 0, 0, original, original
+    if size < 20:
+        return 20, -1, 0, 0, 0, 0
+    number = _u32(octets, body, big) if kind == ENHANCED_PACKET else _u16(octets, body, big)
+    high, low = _u32(octets, body + 4, big), _u32(octets, body + 8, big)
+    return 20, number, high, low, _u32(octets, body + 12, big), _u32(octets, body + 16, big)
 
 
 @kernel
@@ -213,34 +181,58 @@ def walk_pcapng(
         As those of `walk_pcap`.
 
     """
-    at, row, last = cursor[CURSOR_AT], first, frames.offset.shape[0]
+    at, row, last, count = cursor[CURSOR_AT], first, frames.offset.shape[0], clocks.way.shape[0]
     cause, need = FULL, 0
     while row < last:
         if end - at < 12:
             cause, need = NEED_MORE, 12
             break
         kind, length = _u32(octets, at, big), _u32(octets, at + 4, big)
+        cause = LOOK
         if kind in (SECTION_HEADER, INTERFACE_DESCRIPTION) or (
             length < 12 or length & 3 or length > MAX_BLOCK
         ):
-            cause = LOOK
             break
         if end - at < length:
             cause, need = NEED_MORE, length
             break
-        if _u32(octets, at + length - 4, big) != length:
-            cause = LOOK
+        behind = at + length - 4
+        if _u32(octets, behind, big) != length:
             break
         if kind in (ENHANCED_PACKET, SIMPLE_PACKET, OBSOLETE_PACKET):
-            time_ns = _packet(
-                octets, at, length, base, big, clocks, frames, row, cursor[CURSOR_TIME]
+            size, number, high, low, captured, original = _fixed(
+                octets, kind, at + 8, length - 12, big
             )
-            if time_ns < 0:
-                cause = LOOK
+            begin = at + 8 + size
+            if not 0 <= number < count or clocks.way[number] == BY_LOOKING:
                 break
-            frames.capture_interface[row] += interface
-            cursor[CURSOR_TIME] = time_ns
+            time_ns, direction = cursor[CURSOR_TIME], NO_DIRECTION
+            if kind == SIMPLE_PACKET:
+                if 0 < clocks.snap_length[number] < captured:
+                    captured = clocks.snap_length[number]
+            else:
+                time_ns = _time_ns(
+                    clocks.way[number],
+                    clocks.factor[number],
+                    clocks.limit[number],
+                    clocks.offset_ns[number],
+                    high,
+                    low,
+                )
+            if captured > MAX_CAPTURED or captured > behind - begin or time_ns < 0:
+                break
+            if kind != SIMPLE_PACKET:
+                direction = _direction(octets, begin + (captured + 3 & -4), behind, big)
+                if direction < 0:
+                    break
+            frames.time_ns[row] = cursor[CURSOR_TIME] = time_ns
+            frames.capture_interface[row] = interface + number
+            frames.offset[row] = base + begin
+            frames.captured[row] = captured
+            frames.original_length[row] = original
+            frames.direction[row] = direction
             row += 1
         at += length
+        cause = FULL
     cursor[CURSOR_AT], cursor[CURSOR_CAUSE], cursor[CURSOR_NEED] = at, cause, need
     return row
