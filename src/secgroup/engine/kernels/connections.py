@@ -1,0 +1,713 @@
+"""Packets to connections, and what became of those.
+
+Which packets are of one connection, and what a decision does to it, `replay.connections` and
+`replay.summary` say; this is the same, compiled. Read first: `observed`.
+"""
+
+import numpy as np
+
+from secgroup.engine.columns import I4, I8, U1, U8
+from secgroup.engine.kernels import kernel
+from secgroup.engine.kernels.aggregate import hash_of_six
+from secgroup.engine.layout import (
+    FIRST_FRAGMENT,
+    HAS_ICMP,
+    HAS_PORTS,
+    HAS_TCP,
+    LATER_FRAGMENT,
+    MALFORMED,
+    NOT_TRACKED,
+    DecisionColumns,
+    Packets,
+)
+from secgroup.engine.observed import (
+    A_HI,
+    A_LO,
+    ACCEPTED,
+    ADOPTED,
+    AFTER,
+    AFTER_ACCEPTED,
+    B_HI,
+    B_LO,
+    CLOCK_MS,
+    CONNECTIONS,
+    COUNT_CONNECTIONS,
+    COUNT_OCTETS,
+    COUNT_PACKETS,
+    CREDITS_USED,
+    DONE,
+    ENTRIES,
+    FIN_OF_A,
+    FIN_OF_B,
+    FIRST_FRAME,
+    FIRST_FROM_B,
+    FIRST_ID,
+    FIRST_IS_TCP,
+    FIRST_KIND,
+    FIRST_MARKS,
+    FIRST_MS,
+    FIRST_NAME,
+    FIRST_NS,
+    FIRST_PORTS,
+    FIRST_WORDS,
+    FIRSTS,
+    HAS_ENDING,
+    ICMP_BIT,
+    IPV6_BIT,
+    IS_OVER,
+    LAST_NS,
+    LATE,
+    LEG_CREDITS,
+    LEG_DIRECTION,
+    LEG_INTERFACE,
+    LEG_JUDGED,
+    LEG_NEXT,
+    LEG_OPENED,
+    LEG_PACKETS,
+    LEG_PASSED_MS,
+    LEG_REASON,
+    LEGS,
+    LEGS_USED,
+    MARKS,
+    NO_ROOM,
+    NO_ROOM_FOR_CREDITS,
+    NO_ROOM_FOR_ENTRIES,
+    NO_ROOM_FOR_FIRSTS,
+    NO_ROOM_FOR_LEGS,
+    NO_ROOM_FOR_REFUSALS,
+    NUMBERED_MS,
+    OCTETS,
+    PORTS,
+    PORTS_BIT,
+    REFUSAL,
+    REFUSALS,
+    REFUSED_ACL_RULE,
+    REFUSED_AFTER,
+    REFUSED_BEFORE,
+    REFUSED_DIRECTION,
+    REFUSED_FRAME,
+    REFUSED_INTERFACE,
+    REFUSED_NS,
+    REFUSED_PACKET,
+    REFUSED_POLICY,
+    REFUSED_REASON,
+    REFUSED_RULES,
+    SCOPE,
+    STOP,
+    TO_ADOPT,
+    WAS_OPEN,
+    Counted,
+    Observed,
+)
+
+#: How long a first fragment is remembered.
+LIFETIME_MS = 30_000
+
+#: The state after which a TCP connection is over.
+TIME_WAIT = 7
+
+#: Reasons; those of BY_RULES say that the rules let the packet pass, and which.
+ESTABLISHED = 8
+UNTRACKED = 11
+MIDSTREAM = 12
+NEW = 14
+BY_RULES = 1 << UNTRACKED | 1 << MIDSTREAM | 1 << NEW
+
+
+@kernel
+def is_below(a_hi: int, a_lo: int, a_port: int, b_hi: int, b_lo: int, b_port: int) -> bool:
+    """Tell whether one end comes before the other."""
+    if a_hi != b_hi:
+        return a_hi < b_hi
+    if a_lo != b_lo:
+        return a_lo < b_lo
+    return a_port < b_port
+
+
+@kernel
+def kind_of(icmp_kinds: U1, is_ipv6: int, icmp_type: int, code: int, identifier: int) -> int:
+    """Return what of an ICMP message names its connection, and in bit 32 that it is an answer.
+
+    A query and its answer have the type of the query and the identifier, others type and code.
+    """
+    kind = np.int64(icmp_kinds[is_ipv6, icmp_type])
+    if kind == NOT_TRACKED:
+        return icmp_type << 16 | code
+    if kind & 1 == 0:
+        return icmp_type << 16 | identifier
+    # The type of the query that this answers.
+    for query in range(256):
+        if np.int64(icmp_kinds[is_ipv6, query]) == kind - 1:
+            return query << 16 | identifier | 1 << 32
+    return 0
+
+
+@kernel
+def place_of_first(
+    firsts: I8, secret: U8, w0: int, w1: int, w2: int, w3: int, w4: int, w5: int
+) -> int:
+    """Return the place where a first fragment is remembered, or would be."""
+    mask = firsts.shape[0] - 1
+    tag = hash_of_six(
+        secret,
+        np.uint64(w0),
+        np.uint64(w1),
+        np.uint64(w2),
+        np.uint64(w3),
+        np.uint64(w4),
+        np.uint64(w5),
+    )
+    place = tag & mask
+    while firsts[place, FIRST_ID] != 0:
+        if (
+            firsts[place, 0] == w0
+            and firsts[place, 1] == w1
+            and firsts[place, 2] == w2
+            and firsts[place, 3] == w3
+            and firsts[place, FIRST_NAME] == w4
+            and firsts[place, FIRST_ID] == w5
+        ):
+            return place
+        place = (place + 1) & mask
+    return place
+
+
+@kernel
+def keep_firsts(observed: Observed, old: I8) -> None:
+    """Put the first fragments that are not too old into a table that is empty."""
+    state, firsts, secret = observed.state, observed.firsts, observed.secret
+    now_ms = np.int64(state[NUMBERED_MS])
+    count = 0
+    for i in range(old.shape[0]):
+        if old[i, FIRST_ID] == 0 or now_ms - old[i, FIRST_MS] >= LIFETIME_MS:
+            continue
+        place = place_of_first(
+            firsts,
+            secret,
+            old[i, 0],
+            old[i, 1],
+            old[i, 2],
+            old[i, 3],
+            old[i, FIRST_NAME],
+            old[i, FIRST_ID],
+        )
+        for word in range(FIRST_WORDS):
+            firsts[place, word] = old[i, word]
+        count += 1
+    state[FIRSTS] = count
+
+
+@kernel
+def tag_of(secret: U8, w0: int, w1: int, w2: int, w3: int, ports: int, scope: int) -> int:
+    """Return the hash of a connection's name."""
+    return hash_of_six(
+        secret,
+        np.uint64(w0),
+        np.uint64(w1),
+        np.uint64(w2),
+        np.uint64(w3),
+        np.uint64(ports),
+        np.uint64(scope),
+    )
+
+
+@kernel
+def place_of(
+    slots: U8, records: I8, tag: int, w0: int, w1: int, w2: int, w3: int, ports: int, scope: int
+) -> int:
+    """Return the place of the latest connection of a name, or the empty one for it."""
+    mask = slots.shape[0] - 1
+    place = tag & mask
+    while slots[place] != 0:
+        if np.int64(slots[place] >> np.uint64(32)) == tag:
+            at = np.int64(slots[place] & np.uint64(0xFFFFFFFF)) - 1
+            if (
+                records[at, PORTS] == ports
+                and records[at, A_LO] == w1
+                and records[at, B_LO] == w3
+                and records[at, A_HI] == w0
+                and records[at, B_HI] == w2
+                and records[at, SCOPE] == scope
+            ):
+                return place
+        place = (place + 1) & mask
+    return place
+
+
+@kernel
+def reindex(observed: Observed) -> None:
+    """Put the latest connection of every name into an index that is empty."""
+    slots, records = observed.slots, observed.records
+    for row in range(observed.state[CONNECTIONS]):
+        w0, w1 = records[row, A_HI], records[row, A_LO]
+        w2, w3 = records[row, B_HI], records[row, B_LO]
+        ports, scope = records[row, PORTS], records[row, SCOPE]
+        tag = tag_of(observed.secret, w0, w1, w2, w3, ports, scope)
+        place = place_of(slots, records, tag, w0, w1, w2, w3, ports, scope)
+        slots[place] = np.uint64(tag << 32 | row + 1)
+
+
+@kernel
+def is_followed(marks: int, new_marks: int) -> bool:
+    """Tell whether a packet opens another connection between the same ports.
+
+    A bare SYN does, of the same client with another sequence number, or of the other side when
+    the connection has begun to end.
+    """
+    if new_marks & FIRST_IS_TCP == 0 or new_marks >> 8 & 0x17 != 0x02:
+        return False
+    if marks & WAS_OPEN != 0 or marks & FIRST_IS_TCP == 0:
+        return True
+    if marks & FIRST_FROM_B == new_marks & FIRST_FROM_B:
+        return marks >> 32 & 0xFFFFFFFF != new_marks >> 32 & 0xFFFFFFFF
+    return marks & HAS_ENDING != 0
+
+
+@kernel
+def number_connections(
+    observed: Observed,
+    packets: Packets,
+    decisions: DecisionColumns,
+    frames: I8,
+    times_ns: I8,
+    scopes: I4,
+    interfaces: I4,
+    icmp_kinds: U1,
+    out: I8,
+    stops_to_adopt: bool,
+    begin: int,
+    end: int,
+) -> int:
+    """Find the connection of each frame, or begin one, by number in the order of first packets.
+
+    Of `decisions` only `reason` (0: no decision) and, of later fragments, `first` are read.
+
+    Parameters
+    ----------
+    frames, times_ns : int64, shape (n,)
+        The rows of one frame, egress before ingress, have one number and stand together.
+    scopes : int32, shape (n,)
+        Keeps equal addresses of two networks apart; -1 is none.
+    interfaces : int32
+        Row of the packets' interfaces -> number that lasts.
+    icmp_kinds : uint8, shape (2, 256)
+        `layout.ICMP_KINDS`.
+    out : int64, shape (n,)
+        Written; 0 for what is of no connection.
+    stops_to_adopt : bool
+        Stop behind a frame that begins a connection that was open before.
+
+    Returns
+    -------
+    int
+        The first row that is not numbered, or `end`; `observed.state[STOP]` says why.
+
+    """
+    state, slots, records = observed.state, observed.slots, observed.records
+    firsts, secret = observed.firsts, observed.secret
+    state[STOP] = DONE
+    row = begin
+    while row < end:
+        behind = row + 1
+        while behind < end and frames[behind] == frames[row]:
+            behind += 1
+        last = behind - 1
+        shape = np.int64(packets.shape[last])
+        if packets.time_ms[row] > state[NUMBERED_MS]:
+            state[NUMBERED_MS] = packets.time_ms[row]
+        if decisions.reason[last] == 0 or shape & MALFORMED != 0:
+            for each in range(row, behind):
+                out[each] = 0
+            row = behind
+            continue
+        source_hi = np.int64(packets.source_hi[last])
+        source_lo = np.int64(packets.source_lo[last])
+        destination_hi = np.int64(packets.destination_hi[last])
+        destination_lo = np.int64(packets.destination_lo[last])
+        is_ipv6 = np.int64(packets.family[last] == 6)
+        # What names the connection, from the source's side.
+        ports = np.int64(packets.protocol[last]) << 32 | is_ipv6 << IPV6_BIT
+        kind = np.int64(0)
+        marks = np.int64(0)
+        if shape & HAS_PORTS != 0:
+            ports |= np.int64(packets.source_port[last])
+            ports |= np.int64(packets.destination_port[last]) << 16
+            ports |= np.int64(1) << PORTS_BIT
+        if shape & HAS_TCP != 0:
+            marks |= FIRST_IS_TCP | np.int64(packets.tcp_flags[last]) << 8
+            marks |= np.int64(packets.sequence[last]) << 32
+        if shape & HAS_ICMP != 0:
+            icmp_type = np.int64(packets.icmp_type[last])
+            code = np.int64(packets.icmp_code[last])
+            identifier = np.int64(packets.identifier[last])
+            ports |= np.int64(1) << ICMP_BIT
+            kind = kind_of(icmp_kinds, is_ipv6, icmp_type, code, identifier)
+            marks |= icmp_type << 16 | code << 24
+        if shape & (FIRST_FRAGMENT | LATER_FRAGMENT) != 0:
+            identification = np.int64(packets.fragment_id[last]) | np.int64(1) << 32
+            if shape & FIRST_FRAGMENT != 0 and (
+                (state[FIRSTS] + behind - row) * 2 > firsts.shape[0]
+            ):
+                state[STOP] = NO_ROOM_FOR_FIRSTS
+                return row
+            for each in range(row, behind):
+                if shape & LATER_FRAGMENT != 0 and (each < last or decisions.first[each] == -1):
+                    continue
+                name = (
+                    np.int64(interfaces[packets.interface[each]])
+                    | np.int64(packets.direction[each]) << 32
+                    | is_ipv6 << 33
+                    | np.int64(packets.fragment_protocol[each]) << 40
+                )
+                place = place_of_first(
+                    firsts,
+                    secret,
+                    source_hi,
+                    source_lo,
+                    destination_hi,
+                    destination_lo,
+                    name,
+                    identification,
+                )
+                if shape & LATER_FRAGMENT != 0:
+                    if firsts[place, FIRST_ID] != 0:
+                        ports = np.int64(firsts[place, FIRST_PORTS])
+                        kind = np.int64(firsts[place, FIRST_KIND])
+                        marks = np.int64(firsts[place, FIRST_MARKS])
+                    continue
+                if firsts[place, FIRST_ID] == 0:
+                    state[FIRSTS] += 1
+                    firsts[place, 0] = source_hi
+                    firsts[place, 1] = source_lo
+                    firsts[place, 2] = destination_hi
+                    firsts[place, 3] = destination_lo
+                    firsts[place, FIRST_NAME] = name
+                    firsts[place, FIRST_ID] = identification
+                firsts[place, FIRST_MS] = state[NUMBERED_MS]
+                firsts[place, FIRST_PORTS] = ports
+                firsts[place, FIRST_KIND] = kind
+                firsts[place, FIRST_MARKS] = marks
+        if ports >> ICMP_BIT & 1 != 0:
+            swapped = kind >> 32 & 1 != 0
+        else:
+            swapped = is_below(
+                np.uint64(destination_hi),
+                np.uint64(destination_lo),
+                ports >> 16 & 0xFFFF,
+                np.uint64(source_hi),
+                np.uint64(source_lo),
+                ports & 0xFFFF,
+            )
+        w0, w1, w2, w3 = source_hi, source_lo, destination_hi, destination_lo
+        if swapped:
+            w0, w1, w2, w3 = destination_hi, destination_lo, source_hi, source_lo
+            low = ports & 0xFFFF
+            ports = ports & ~0xFFFFFFFF | ports >> 16 & 0xFFFF | low << 16
+            marks |= FIRST_FROM_B
+        scope = (np.int64(scopes[row]) + 1) << 32 | kind & 0xFFFFFFFF
+        tag = tag_of(secret, w0, w1, w2, w3, ports, scope)
+        place = place_of(slots, records, tag, w0, w1, w2, w3, ports, scope)
+        number = np.int64(slots[place] & np.uint64(0xFFFFFFFF))
+        is_new = number == 0
+        if not is_new:
+            is_new = is_followed(np.int64(records[number - 1, MARKS]), marks)
+        if is_new:
+            number = np.int64(state[CONNECTIONS]) + 1
+            if number > records.shape[0] or 2 * number > slots.shape[0]:
+                state[STOP] = NO_ROOM
+                return row
+            state[CONNECTIONS] = number
+            slots[place] = np.uint64(tag << 32 | number)
+            at = number - 1
+            if marks & FIRST_IS_TCP != 0 and marks >> 8 & 0x17 != 0x02:
+                marks |= WAS_OPEN
+            records[at, A_HI] = w0
+            records[at, A_LO] = w1
+            records[at, B_HI] = w2
+            records[at, B_LO] = w3
+            records[at, PORTS] = ports
+            records[at, SCOPE] = scope
+            records[at, MARKS] = marks
+            records[at, FIRST_NS] = times_ns[row]
+            records[at, LAST_NS] = times_ns[row]
+            records[at, FIRST_FRAME] = frames[row]
+            records[at, REFUSAL] = -1
+            records[at, LEGS] = -1
+            records[at, ADOPTED] = -1
+        if shape & HAS_TCP != 0 and packets.tcp_flags[last] & 0x05 != 0:
+            records[number - 1, MARKS] |= HAS_ENDING
+        for each in range(row, behind):
+            out[each] = number
+        row = behind
+        if stops_to_adopt and is_new and marks & WAS_OPEN != 0 and shape & LATER_FRAGMENT == 0:
+            state[STOP] = TO_ADOPT
+            return row
+    return end
+
+
+@kernel
+def pass_leg(
+    observed: Observed,
+    at: int,
+    interface: int,
+    direction: int,
+    reason: int,
+    rule_set: int,
+) -> None:
+    """Note that a packet of a connection has passed an interface.
+
+    Preconditions: there is room for a leg.
+    """
+    state, records, legs = observed.state, observed.records, observed.legs
+    leg = np.int64(records[at, LEGS])
+    tail = np.int64(-1)
+    while leg >= 0 and legs[leg, LEG_INTERFACE] != interface:
+        tail = leg
+        leg = np.int64(legs[leg, LEG_NEXT])
+    if leg < 0:
+        leg = np.int64(state[LEGS_USED])
+        state[LEGS_USED] = leg + 1
+        legs[leg, LEG_INTERFACE] = interface
+        legs[leg, LEG_DIRECTION] = direction
+        legs[leg, LEG_OPENED] = 0
+        legs[leg, LEG_JUDGED] = 0
+        legs[leg, LEG_JUDGED + 1] = 0
+        legs[leg, LEG_PACKETS] = 0
+        legs[leg, LEG_CREDITS] = -1
+        legs[leg, LEG_NEXT] = -1
+        if tail < 0:
+            records[at, LEGS] = leg
+        else:
+            legs[tail, LEG_NEXT] = leg
+        adopted = np.int64(records[at, ADOPTED])
+        while adopted >= 0 and legs[adopted, LEG_INTERFACE] != interface:
+            adopted = np.int64(legs[adopted, LEG_NEXT])
+        if adopted >= 0:
+            legs[leg, LEG_OPENED] = legs[adopted, LEG_OPENED]
+    if reason == NEW:
+        legs[leg, LEG_OPENED] = rule_set
+    elif BY_RULES >> reason & 1 != 0:
+        legs[leg, LEG_JUDGED + direction] = rule_set
+    legs[leg, LEG_REASON] = reason
+    legs[leg, LEG_PASSED_MS] = state[CLOCK_MS]
+    legs[leg, LEG_PACKETS] += 1
+
+
+@kernel
+def count_entry(state: I8, entries: I8, name: int) -> None:
+    """Count a packet for an entry of a network ACL. Preconditions: there is room."""
+    mask = entries.shape[0] - 1
+    place = (name * 0x9E3779B1 >> 15) & mask
+    while entries[place, 0] != 0 and entries[place, 0] != name + 1:
+        place = (place + 1) & mask
+    if entries[place, 0] == 0:
+        entries[place, 0] = name + 1
+        state[ENTRIES] += 1
+    entries[place, 1] += 1
+
+
+@kernel
+def tally(
+    observed: Observed,
+    counted: Counted,
+    at: int,
+    interface: int,
+    direction: int,
+    accepted: int,
+    length: int,
+    reason: int,
+    rule_set: int,
+) -> None:
+    """Count a decision for its interface, and an accepted one for the rules it is owed to.
+
+    Preconditions: there is room for a credit.
+    """
+    records, legs, credits = observed.records, observed.legs, observed.credits
+    counts, rules = counted.interfaces, counted.rules
+    which = 2 * direction + accepted
+    counts[interface, COUNT_PACKETS + which] += 1
+    counts[interface, COUNT_OCTETS + which] += length
+    if at < 0 or accepted == 0:
+        return
+    leg = np.int64(records[at, LEGS])
+    while leg >= 0 and legs[leg, LEG_INTERFACE] != interface:
+        leg = np.int64(legs[leg, LEG_NEXT])
+    if leg < 0:
+        return
+    if legs[leg, LEG_PACKETS] == 1:
+        counts[interface, COUNT_CONNECTIONS] += 1
+    owed = np.int64(0)
+    if reason == ESTABLISHED:
+        owed = np.int64(legs[leg, LEG_OPENED])
+    elif BY_RULES >> reason & 1 != 0:
+        owed = rule_set
+    if owed <= 0:
+        return
+    rules[owed, 0] += 1
+    credit = np.int64(legs[leg, LEG_CREDITS])
+    while credit >= 0 and credits[credit, 0] != owed:
+        credit = np.int64(credits[credit, 1])
+    if credit < 0:
+        credit = np.int64(observed.state[CREDITS_USED])
+        observed.state[CREDITS_USED] = credit + 1
+        credits[credit, 0] = owed
+        credits[credit, 1] = legs[leg, LEG_CREDITS]
+        legs[leg, LEG_CREDITS] = credit
+        rules[owed, 1] += 1
+
+
+@kernel
+def see(
+    observed: Observed,
+    counted: Counted,
+    packets: Packets,
+    decisions: DecisionColumns,
+    frames: I8,
+    times_ns: I8,
+    connections: I8,
+    rule_sets: I4,
+    interfaces: I4,
+    acls: I4,
+    policy: int,
+    begin: int,
+    end: int,
+) -> int:
+    """Take note of what was decided about each frame.
+
+    Parameters
+    ----------
+    connections : int64, shape (n,)
+        As `number_connections` wrote them.
+    rule_sets : int32, shape (n,)
+    interfaces, acls : int32
+        Row of the packets' interfaces -> number that lasts, and number of the network ACL.
+    policy : int
+        Which policy decided; stays with refusals.
+
+    Returns
+    -------
+    int
+        The first row that is not taken note of, or `end`; `observed.state[STOP]` says why.
+
+    """
+    state, records = observed.state, observed.records
+    refusals, reasons = observed.refusals, counted.reasons
+    state[STOP] = DONE
+    row = begin
+    while row < end:
+        behind = row + 1
+        while behind < end and frames[behind] == frames[row]:
+            behind += 1
+        if packets.time_ms[row] > state[CLOCK_MS]:
+            state[CLOCK_MS] = packets.time_ms[row]
+        if decisions.reason[row] == 0:
+            row = behind
+            continue
+        if state[LEGS_USED] + behind - row > observed.legs.shape[0]:
+            state[STOP] = NO_ROOM_FOR_LEGS
+            return row
+        if state[CREDITS_USED] + behind - row > observed.credits.shape[0]:
+            state[STOP] = NO_ROOM_FOR_CREDITS
+            return row
+        if state[REFUSALS] == refusals.shape[0]:
+            state[STOP] = NO_ROOM_FOR_REFUSALS
+            return row
+        if (state[ENTRIES] + behind - row) * 2 > counted.entries.shape[0]:
+            state[STOP] = NO_ROOM_FOR_ENTRIES
+            return row
+        last = behind - 1
+        at = np.int64(connections[row]) - 1
+        if at >= 0:
+            records[at, LAST_NS] = max(records[at, LAST_NS], times_ns[last])
+            is_tracked = False
+            ends = False
+            for each in range(row, behind):
+                place = np.int64(packets.interface[each])
+                if decisions.accepted[each] != 0 and place >= 0:
+                    pass_leg(
+                        observed,
+                        at,
+                        np.int64(interfaces[place]),
+                        np.int64(packets.direction[each]),
+                        np.int64(decisions.reason[each]),
+                        np.int64(rule_sets[each]),
+                    )
+                if decisions.state_before[each] != 0:
+                    is_tracked = True
+                    after = np.int64(decisions.state_after[each])
+                    ends = ends or after in (0, TIME_WAIT)
+            accepted = np.int64(decisions.accepted[last])
+            marks = np.int64(records[at, MARKS])
+            shape = np.int64(packets.shape[last])
+            from_b = packets.source_hi[last] == np.uint64(records[at, B_HI])
+            from_b = from_b and packets.source_lo[last] == np.uint64(records[at, B_LO])
+            is_same = records[at, A_HI] == records[at, B_HI]
+            is_same = is_same and records[at, A_LO] == records[at, B_LO]
+            if records[at, REFUSAL] >= 0:
+                records[at, AFTER] += 1
+                records[at, AFTER_ACCEPTED] += accepted
+            elif accepted != 0:
+                records[at, ACCEPTED] += 1
+            elif records[at, ACCEPTED] > 0 and marks & IS_OVER != 0:
+                records[at, LATE] += 1
+            else:
+                refusal = np.int64(state[REFUSALS])
+                state[REFUSALS] = refusal + 1
+                records[at, REFUSAL] = refusal
+                packet = np.int64(shape & HAS_PORTS != 0) << 1
+                packet |= np.int64(shape & HAS_ICMP != 0) << 2
+                packet |= np.int64(packets.icmp_type[last]) << 8
+                packet |= np.int64(packets.icmp_code[last]) << 16
+                if is_same and shape & HAS_PORTS != 0:
+                    # Both ends have one address: the ports tell them apart.
+                    port = np.int64(packets.source_port[last])
+                    packet |= np.int64(port != records[at, PORTS] & 0xFFFF)
+                else:
+                    packet |= np.int64(from_b and not is_same)
+                refusals[refusal, REFUSED_FRAME] = frames[last]
+                refusals[refusal, REFUSED_NS] = times_ns[last]
+                refusals[refusal, REFUSED_INTERFACE] = interfaces[packets.interface[last]]
+                refusals[refusal, REFUSED_DIRECTION] = packets.direction[last]
+                refusals[refusal, REFUSED_REASON] = decisions.reason[last]
+                refusals[refusal, REFUSED_RULES] = rule_sets[last]
+                refusals[refusal, REFUSED_ACL_RULE] = decisions.acl_rule_number[last]
+                refusals[refusal, REFUSED_BEFORE] = decisions.state_before[last]
+                refusals[refusal, REFUSED_AFTER] = decisions.state_after[last]
+                refusals[refusal, REFUSED_PACKET] = packet
+                refusals[refusal, REFUSED_POLICY] = policy
+            records[at, OCTETS] += np.int64(packets.length[last])
+            if shape & HAS_TCP != 0 and accepted != 0:
+                flags = np.int64(packets.tcp_flags[last])
+                if is_tracked:
+                    marks = marks & ~IS_OVER | (IS_OVER if ends else 0)
+                else:
+                    if flags & 0x01 != 0:
+                        marks |= FIN_OF_B if from_b and not is_same else FIN_OF_A
+                    both = FIN_OF_A | FIN_OF_B
+                    if flags & 0x04 != 0 or marks & both == both:
+                        marks |= IS_OVER
+                records[at, MARKS] = marks
+        for each in range(row, behind):
+            accepted = np.int64(decisions.accepted[each])
+            reasons[accepted, decisions.reason[each]] += 1
+            place = np.int64(packets.interface[each])
+            if place < 0:
+                continue
+            direction = np.int64(packets.direction[each])
+            rule_number = np.int64(decisions.acl_rule_number[each])
+            if rule_number >= 0:
+                name = (np.int64(acls[place]) << 1 | direction) << 17 | rule_number
+                count_entry(state, counted.entries, name)
+            tally(
+                observed,
+                counted,
+                at,
+                np.int64(interfaces[place]),
+                direction,
+                accepted,
+                np.int64(packets.length[each]),
+                np.int64(decisions.reason[each]),
+                np.int64(rule_sets[each]),
+            )
+        row = behind
+    return end
