@@ -204,7 +204,7 @@ class _Reader:
         self._links = np.empty(0, dtype=np.uint8)
         # Bytes that have been read; from the cursor to `_end` they are not used yet, and the
         # first one is byte `_base` of the file.
-        self._octets: U1 = np.empty(_WINDOW + (1 << 19), dtype=np.uint8)
+        self._octets: U1 = np.empty(_WINDOW, dtype=np.uint8)
         self._end = 0
         self._base = stream.offset
         self._cursor = np.zeros(CURSOR_SIZE, dtype=np.int64)
@@ -340,16 +340,12 @@ class _Reader:
         self._end, self._cursor[CURSOR_AT] = rest, 0
         wanted = needed if self._options.is_live else max(needed, _WINDOW)
         while self._end < wanted:
-            chunk = self._stream.take_some()
-            if not chunk:
+            if self._end == len(self._octets):
+                self._octets = np.concatenate((self._octets, np.empty_like(self._octets)))
+            count = self._stream.take_into(self._octets.data[self._end :])
+            if count == 0:
                 break
-            end = self._end + len(chunk)
-            if end > len(self._octets):
-                self._octets = np.concatenate(
-                    (self._octets[: self._end], np.empty(end, dtype=np.uint8))
-                )
-            self._octets[self._end : end] = np.frombuffer(chunk, dtype=np.uint8)
-            self._end = end
+            self._end += count
         return self._end >= needed
 
     def _read_plainly(self) -> bool:

@@ -6,6 +6,7 @@ Memory is bounded: two chunks, and what the caller takes at once.
 
 import zlib
 from collections.abc import Callable, Generator, Iterator
+from io import BufferedIOBase
 from typing import BinaryIO, Final
 
 from secgroup.errors import CaptureError
@@ -43,6 +44,7 @@ class ByteStream:
         self.source = source
         self.offset = 0
         self._beside = beside
+        self._plain: BufferedIOBase | None = None
         self._buffer = b""
         self._position = 0
         self._damage: str | None = None
@@ -65,11 +67,24 @@ class ByteStream:
             self._fill(count)
         return self._buffer[self._position : self._position + count]
 
-    def take_some(self) -> bytes:
-        """Return the bytes that are there, else those that come next; none where all ends."""
+    def take_into(self, room: memoryview) -> int:
+        """Fill `room` with what is there, else with what comes next; return how many bytes.
+
+        0 where the stream ends. A plain file is read into `room` and nowhere else.
+        """
+        if self._position == len(self._buffer) and self._plain is not None:
+            try:
+                count = self._plain.readinto1(room)
+            except OSError as problem:
+                self._damage = _unreadable(problem)
+                return 0
+            self.offset += count
+            return count
         if self._position == len(self._buffer):
             self._buffer, self._position = next(self._chunks, b""), 0
-        return self.take(len(self._buffer) - self._position)
+        taken = self.take(min(len(room), len(self._buffer) - self._position))
+        room[: len(taken)] = taken
+        return len(taken)
 
     def put_back(self, taken: bytes) -> None:
         """Take back the last bytes that were taken: the next to be taken are these."""
@@ -129,6 +144,8 @@ class ByteStream:
         if first.startswith(_GZIP):
             yield from self._beside(self._decompress(first, chunks))
         elif first:
+            if isinstance(stream, BufferedIOBase):
+                self._plain = stream
             yield first
             yield from chunks
 
@@ -139,7 +156,7 @@ class ByteStream:
             try:
                 chunk = read(_CHUNK)
             except OSError as problem:
-                self._damage = f"cannot be read further: {problem.strerror or problem}"
+                self._damage = _unreadable(problem)
                 return
             if not chunk:
                 return
@@ -170,6 +187,10 @@ class ByteStream:
             compressed = member.unused_data.lstrip(b"\0")
             while not compressed and (chunk := next(chunks, None)) is not None:
                 compressed = chunk.lstrip(b"\0")
+
+
+def _unreadable(problem: OSError) -> str:
+    return f"cannot be read further: {problem.strerror or problem}"
 
 
 def _decompress_by_bytes(member: "zlib._Decompress", compressed: bytes) -> Iterator[bytes]:
