@@ -1,5 +1,7 @@
+from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from secgroup.engine.cache import keep_kernels
@@ -10,3 +12,10 @@ def _kept_kernels(pytestconfig: pytest.Config) -> None:
     """Compile once for all runs of the same sources."""
     assert pytestconfig.cache is not None
     keep_kernels(Path(pytestconfig.cache.mkdir("kernels")))
+
+
+@pytest.fixture(autouse=True)
+def _wrapping_numbers() -> Iterator[None]:
+    """Interpreted kernels compute modulo 2**64, as compiled ones do."""
+    with np.errstate(over="ignore"):
+        yield

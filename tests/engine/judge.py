@@ -137,7 +137,7 @@ def compare(
         batch, batches = [], batches + 1
         return same_memory(engine, memory, first, batches % records_every == 0)
 
-    size = random.randrange(1, largest)
+    size = random.randint(1, largest)
     for number, event in enumerate(trace.events):
         if isinstance(event, Arrival):
             if not batch:
@@ -145,7 +145,7 @@ def compare(
             batch.append(event)
             if len(batch) < size:
                 continue
-            size = random.choice((1, 2, random.randrange(1, largest), largest))
+            size = random.choice((1, 2, random.randint(1, largest), largest))
             different = flush()
         else:
             different = flush()

@@ -39,6 +39,7 @@ from secgroup.engine.layout import (
     RELATED_ICMP,
     SETTINGS,
     STRICT_TCP,
+    U1,
     WEIGHT_TWO,
     Packets,
     empty_decisions,
@@ -55,6 +56,8 @@ from secgroup.policy.resolve import Policy
 
 #: Packets that go through all stages together: their columns stay in the second cache.
 CHUNK: Final = 8192
+
+_NO_MARKS: Final[U1] = np.zeros(0, dtype=np.uint8)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -248,7 +251,7 @@ class Engine:
 
     # Deciding
 
-    def decide(self, batch: Batch) -> Decisions:
+    def decide(self, batch: Batch, marks: U1 | None = None) -> Decisions:
         """Decide packets in their order, and remember what follows from each.
 
         Parameters
@@ -256,6 +259,9 @@ class Engine:
         batch : Batch
             Packets at rows of `interface_number`; those at row -1 are not decided, their reason
             is 0. Times are milliseconds; one before the clock is judged at the clock.
+        marks : uint8, shape (n,), optional
+            `placing.ROWS_FOLLOW` for a row that is decided only if the row before it was
+            accepted, `placing.AT_NONE` for a malformed packet that is rejected at no interface.
 
         Returns
         -------
@@ -298,6 +304,7 @@ class Engine:
                     tags,
                     words,
                     start,
+                    _NO_MARKS if marks is None else marks,
                 )
                 if at < 0:
                     raise InternalError("the index of flows has no room behind a hash")

@@ -58,6 +58,7 @@ from secgroup.engine.layout import (
     RELATED_ICMP,
     STATES,
     STRICT_TCP,
+    U1,
     WEIGHT_TWO,
     DecisionColumns,
     Firsts,
@@ -72,8 +73,10 @@ from secgroup.engine.machine import (
     UDP_EVENT,
     Machine,
 )
+from secgroup.engine.placing import AT_NONE, ROWS_FOLLOW
 from secgroup.engine.tables import Tables
 
+_MALFORMED = int(Reason.MALFORMED)
 _NETWORK_ACL = int(Reason.NETWORK_ACL)
 _ESTABLISHED = int(Reason.ESTABLISHED)
 _RELATED = int(Reason.RELATED)
@@ -367,7 +370,6 @@ def make(
     last: int,
     state: int,
     weight: int,
-    admission: int,
 ) -> int:
     """Make the entry of an admitted packet, in the place of `entry` if that is not 0.
 
@@ -406,13 +408,72 @@ def make(
         flows.halves[halves + 12] = packets.icmp_code[i]
     flows.halves[halves + 10] = now_ms & LOW_HALF
     flows.halves[halves + 11] = now_ms // 1000 & LOW_HALF
-    flows.halves[halves + 14] = admission
     flows.shorts[(entry << 5) + 30] = facts.timeouts
     flows.octets[octets + 62] = state
     flows.octets[octets + 63] = flags
     flows.weight[owner] += weight
     appoint(flows.links, flows.wheel, entry, now_ms, now_ms + timeout_of(flows, entry))
     return entry
+
+
+@kernel
+def admit(
+    tables: Tables,
+    machine: Machine,
+    flows: Flows,
+    packets: Packets,
+    settings: I8,
+    i: int,
+    tag: int,
+    entry: int,
+    out: DecisionColumns,
+) -> int:
+    """Take steps 11 and 12: rules, and whether the packet makes an entry.
+
+    Returns
+    -------
+    int
+        The reason; for NEW with the state of the entry and its weight, each in a byte above.
+
+    """
+    direction = np.int64(packets.direction[i])
+    family, protocol = np.int64(packets.family[i]), np.int64(packets.protocol[i])
+    # 11
+    facts = tables.interfaces[np.int64(packets.interface[i])]
+    table, owner = np.int64(facts.table), np.int64(facts.owner)
+    peer_lo = packets.destination_lo[i] if direction == 1 else packets.source_lo[i]
+    peer_hi = packets.destination_hi[i] if direction == 1 else packets.source_hi[i]
+    addresses = np.int64(address_class(tables, table, direction, family, peer_hi, peer_lo))
+    value = np.int64(value_of(packets, i))
+    ports = np.int64(port_class(tables, table, direction, family, protocol, value))
+    out.address_class[i] = addresses
+    out.port_class[i] = ports
+    if not any_rule(tables, table, direction, family, addresses, ports):
+        return _NO_MATCHING_RULE
+    # 12a
+    weight = np.int64(tracked_weight_of_class(tables, table, direction, family, addresses))
+    opened = packets.shape[i] & HAS_PORTS != 0 and is_open_class(
+        tables, table, direction, family, protocol, ports
+    )
+    if tag == NO_KEY or is_untracked(tables, machine, packets, i, direction, table, weight, opened):
+        return _UNTRACKED
+    # 12b
+    state = opening_state(machine, packets, i)
+    if protocol == _TCP and not is_bare_syn(packets, i):
+        if settings[STRICT_TCP] != 0:
+            return _INVALID
+        if settings[LOOSE_TCP] == 0 or state == 0:
+            return _MIDSTREAM
+    # 12c
+    weight = max(1, weight)
+    taken = np.int64(flows.weight[owner])
+    if entry != 0:
+        taken -= weight_of(flows.octets, entry)
+    allowance = np.int64(flows.allowance[owner])
+    if 0 <= allowance < taken + weight:
+        return _ALLOWANCE_EXCEEDED
+    # 12d
+    return _NEW | state << 8 | weight << 16
 
 
 @kernel
@@ -440,67 +501,37 @@ def judge(
     Returns
     -------
     int
-        0; 1 when the table has no room for the entry, and nothing is written but `out`.
+        0; 1 when the table has no room for the entry, and nothing is done; 2 when the index has
+        none.
 
     """
     direction, acl = np.int64(packets.direction[i]), np.int64(out.acl_rule_number[i])
-    family, protocol = np.int64(packets.family[i]), np.int64(packets.protocol[i])
-    shape = np.int64(packets.shape[i])
-    interface = np.int64(packets.interface[i])
     out.entry[i] = -1
+    after = before
+    about = -1
     # 10
-    if shape & HAS_ICMP and machine.icmp_errors[256 * (family == 6) + packets.icmp_type[i]] != 0:
-        state = related(tables, machine, flows, packets, quotes, settings, i)
-        if state >= 0:
-            finish(out, i, 1, _RELATED, state, state, direction, acl)
-            return 0
-    # 11
-    facts = tables.interfaces[interface]
-    table, owner = np.int64(facts.table), np.int64(facts.owner)
-    peer_lo = packets.destination_lo[i] if direction == 1 else packets.source_lo[i]
-    peer_hi = packets.destination_hi[i] if direction == 1 else packets.source_hi[i]
-    addresses = np.int64(address_class(tables, table, direction, family, peer_hi, peer_lo))
-    ports = np.int64(port_class(tables, table, direction, family, protocol, value_of(packets, i)))
-    out.address_class[i] = addresses
-    out.port_class[i] = ports
-    if not any_rule(tables, table, direction, family, addresses, ports):
-        finish(out, i, 0, _NO_MATCHING_RULE, before, before, direction, acl)
-        return 0
-    # 12a
-    weight = np.int64(tracked_weight_of_class(tables, table, direction, family, addresses))
-    opened = shape & HAS_PORTS != 0 and is_open_class(
-        tables, table, direction, family, protocol, ports
-    )
-    if tag == NO_KEY or is_untracked(tables, machine, packets, i, direction, table, weight, opened):
-        finish(out, i, 1, _UNTRACKED, before, before, direction, acl)
-        return 0
-    # 12b
-    state = opening_state(machine, packets, i)
-    if protocol == _TCP and not is_bare_syn(packets, i):
-        if settings[STRICT_TCP] != 0:
-            finish(out, i, 0, _INVALID, before, before, direction, acl)
-            return 0
-        if settings[LOOSE_TCP] == 0 or state == 0:
-            finish(out, i, 1, _MIDSTREAM, before, before, direction, acl)
-            return 0
-    # 12c
-    weight = max(1, weight)
-    taken = np.int64(flows.weight[owner])
-    if entry != 0:
-        taken -= weight_of(flows.octets, entry)
-    allowance = np.int64(flows.allowance[owner])
-    if 0 <= allowance < taken + weight:
-        finish(out, i, 0, _ALLOWANCE_EXCEEDED, before, before, direction, acl)
-        return 0
-    # 12d
-    if acl >= 0 and entry == 0 and not has_room(flows.control):
-        out.acl_rule_number[i] = acl
-        return 1
-    if finish(out, i, 1, _NEW, before, state, direction, acl):
-        admission = settings[ADMISSIONS] + interface
-        made = make(tables, flows, packets, i, entry, tag, last, state, weight, admission)
+    if packets.shape[i] & HAS_ICMP != 0:
+        kind = np.int64(packets.icmp_type[i])
+        if machine.icmp_errors[256 * (packets.family[i] == 6) + kind] != 0:
+            about = related(tables, machine, flows, packets, quotes, settings, i)
+    if about >= 0:
+        answer = _RELATED
+        before = about
+        after = about
+    else:
+        answer = admit(tables, machine, flows, packets, settings, i, tag, entry, out)
+    reason = answer & 0xFF
+    if reason == _NEW:
+        after = answer >> 8 & 0xFF
+        if acl >= 0 and entry == 0 and not has_room(flows.control):
+            return 1
+    refused = reason in (_NO_MATCHING_RULE, _INVALID, _ALLOWANCE_EXCEEDED)
+    accepted = np.int64(0 if refused else 1)
+    if finish(out, i, accepted, reason, before, after, direction, acl) and reason == _NEW:
+        made = make(tables, flows, packets, i, entry, tag, last, after, answer >> 16)
         if made == 0:
             return 2
+        flows.halves[(made << 4) + 14] = settings[ADMISSIONS] + np.int64(packets.interface[i])
         out.entry[i] = made
     return 0
 
@@ -589,7 +620,8 @@ def pass_groups(
                 after = next_state(flows, machine, entry, state, side, packets, i)
                 acl = np.int64(out.acl_rule_number[i])
                 out.entry[i] = -1
-                if finish(out, i, 1, _ESTABLISHED, state, after, direction, acl):
+                accepted, reason = np.int64(1), np.int64(_ESTABLISHED)
+                if finish(out, i, accepted, reason, state, after, direction, acl):
                     out.entry[i] = entry
                     step(flows, machine, entry, state, after, side, packets, i, now_ms)
                 return 0
@@ -610,6 +642,16 @@ def pass_groups(
 
 
 @kernel
+def leave_undecided(out: DecisionColumns, i: int) -> None:
+    """Take back what `screen` and the search for a flow have written."""
+    out.accepted[i] = 0
+    out.reason[i] = 0
+    out.acl_rule_number[i] = -1
+    out.entry[i] = -1
+    out.logged[i] = 0
+
+
+@kernel
 def decide(
     tables: Tables,
     machine: Machine,
@@ -624,11 +666,15 @@ def decide(
     tags: I8,
     last_words: I8,
     base: int,
+    marks: U1,
 ) -> int:
     """Decide the rows from `start` on, in order, after `screen` and `name`.
 
     Parameters
     ----------
+    marks : uint8
+        Of each row, or none: ROWS_FOLLOW for one that is decided only if the row before it was
+        accepted, AT_NONE for a malformed packet that is rejected at no interface.
     base : int
         The row that element 0 of `tags` and `last_words` is about.
 
@@ -640,6 +686,7 @@ def decide(
 
     """
     control = flows.control
+    marked = marks.shape[0] > 0
     for i in range(start, min(stop, start + _FAR)):
         ask_for(flows, tags, i - base)
     for i in range(start, min(stop, start + _NEAR)):
@@ -652,6 +699,11 @@ def decide(
             out.entry[i + _NEAR] = likely_entry(flows, tags, i + _NEAR - base)
         tag = np.int64(tags[i - base])
         if tag == NOWHERE:
+            if marked and marks[i] == AT_NONE:
+                out.reason[i] = _MALFORMED
+            continue
+        if marked and marks[i] == ROWS_FOLLOW and out.accepted[i - 1] == 0:
+            leave_undecided(out, i)
             continue
         if packets.time_ms[i] != control[NOW_MS]:
             advance(flows, np.int64(packets.time_ms[i]))

@@ -42,7 +42,8 @@ _NOT_UNICAST = int(Reason.NOT_UNICAST)
 _SOURCE_DEST_CHECK = int(Reason.SOURCE_DEST_CHECK)
 _NETWORK_ACL = int(Reason.NETWORK_ACL)
 _NO_GROUPS = int(Reason.NO_GROUPS)
-_MAPPED = 0xFFFF00000000
+_ACCEPTED = 1 << 8
+_LOGGED = 1 << 9
 _BROADCAST = 0xFFFFFFFFFFFF
 _TCP = 6
 _UDP = 17
@@ -133,32 +134,23 @@ def last_word(kinds: U1, packets: Packets, i: int, direction: int, owner: int) -
 
 
 @kernel
-def decide_at_once(out: DecisionColumns, i: int, accepted: int, reason: int, logged: int) -> int:
-    """Write a decision that no flow takes part in."""
-    out.accepted[i] = accepted
-    out.reason[i] = reason
-    out.logged[i] = logged
-    return DECIDED
-
-
-@kernel
 def screen_one(tables: Tables, packets: Packets, i: int, out: DecisionColumns) -> int:
     """Take steps 1 to 5, 7 and 8 for one packet; the ACL's answer goes to `out` as it is given.
 
     Returns
     -------
     int
-        DECIDED, LATER, NOWHERE; NO_KEY for every packet that goes on.
+        LATER, NOWHERE; NO_KEY for every packet that goes on; for one that is decided the reason,
+        with bits that it is accepted and that flow logs record it.
 
     """
     interface = np.int64(packets.interface[i])
     if interface < 0:
-        decide_at_once(out, i, 0, 0, 0)
         return NOWHERE
     shape = np.int64(packets.shape[i])
     # 1
     if shape & MALFORMED:
-        return decide_at_once(out, i, 0, _MALFORMED, 1)
+        return _MALFORMED | _LOGGED
     family = np.int64(packets.family[i])
     direction = np.int64(packets.direction[i])
     protocol = np.int64(packets.protocol[i])
@@ -168,28 +160,28 @@ def screen_one(tables: Tables, packets: Packets, i: int, out: DecisionColumns) -
     peer_lo = to_lo if egress else packets.source_lo[i]
     # 2
     if protocol == _ICMPV6 and is_neighbour_discovery(packets, i):
-        return decide_at_once(out, i, 1, _EXEMPT, 0)
+        return _EXEMPT | _ACCEPTED
     if protocol == _UDP and shape & HAS_PORTS and is_dhcp(tables, packets, i, interface, direction):
-        return decide_at_once(out, i, 1, _EXEMPT, 0)
+        return _EXEMPT | _ACCEPTED
     # 3
     if is_multicast(family, to_hi, to_lo):
-        return decide_at_once(out, i, 0, _NOT_UNICAST, 0)
+        return _NOT_UNICAST
     if family == 4 and (to_lo == _BROADCAST or is_broadcast(tables, interface, to_lo)):
-        return decide_at_once(out, i, 0, _NOT_UNICAST, 0)
+        return _NOT_UNICAST
     # 4
     facts = tables.interfaces[interface]
     if facts.source_dest_check:
         inside_hi = packets.source_hi[i] if egress else to_hi
         inside_lo = packets.source_lo[i] if egress else to_lo
         if not own_address(tables, interface, family, inside_hi, inside_lo):
-            return decide_at_once(out, i, 0, _SOURCE_DEST_CHECK, 1)
+            return _SOURCE_DEST_CHECK | _LOGGED
     # 5
     port = -1
     if shape & HAS_PORTS:
         port = np.int64(packets.destination_port[i] if egress else packets.source_port[i])
     exempt = np.int64(service_at(tables, interface, family, peer_hi, peer_lo, protocol, port))
     if exempt != 0:
-        return decide_at_once(out, i, 1, _EXEMPT, exempt - 1)
+        return _EXEMPT | _ACCEPTED | (_LOGGED if exempt == 2 else 0)
     # 6
     if shape & LATER_FRAGMENT:
         return LATER
@@ -212,13 +204,13 @@ def screen_one(tables: Tables, packets: Packets, i: int, out: DecisionColumns) -
     out.acl_rule_number[i] = acl
     if acl < 0 and not egress:
         out.acl_rule_number[i] = -acl
-        return decide_at_once(out, i, 0, _NETWORK_ACL, 1)
+        return _NETWORK_ACL | _LOGGED
     # 8
     if not facts.carries_groups:
         out.acl_rule_number[i] = abs(acl) if acl != 0 else -1
         if acl < 0:
-            return decide_at_once(out, i, 0, _NETWORK_ACL, 1)
-        return decide_at_once(out, i, 1, _NO_GROUPS, 1)
+            return _NETWORK_ACL | _LOGGED
+        return _NO_GROUPS | _ACCEPTED | _LOGGED
     return NO_KEY
 
 
@@ -251,7 +243,11 @@ def screen(
         out.state_before[i] = 0
         out.state_after[i] = 0
         out.first[i] = -1
-        tag = screen_one(tables, packets, i, out)
+        code = screen_one(tables, packets, i, out)
+        out.reason[i] = code & 0xFF if code >= 0 else 0
+        out.accepted[i] = 1 if code >= 0 and code & _ACCEPTED else 0
+        out.logged[i] = 1 if code >= 0 and code & _LOGGED else 0
+        tag = DECIDED if code >= 0 else code
         if tag == NO_KEY:
             interface = np.int64(packets.interface[i])
             owner = np.int64(tables.interfaces[interface].owner)

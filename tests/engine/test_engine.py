@@ -1,0 +1,169 @@
+"""The engine against the definition: everything that either of them says or remembers."""
+
+import os
+from ipaddress import ip_address
+
+import numpy as np
+import pytest
+
+from secgroup.conntrack.state import State
+from secgroup.decision import Reason
+from secgroup.engine.batch import Sighting, batch_of
+from secgroup.engine.engine import Engine
+from secgroup.engine.kernels import KERNELS
+from secgroup.engine.kernels.decide import decide
+from secgroup.engine.kernels.screen import name, screen
+from secgroup.net.direction import Direction
+from secgroup.net.packet import Packet, Tcp
+from secgroup.net.protocol import TcpFlag
+from tests.engine.judge import KEY, all_same, compare
+from tests.support import described
+from tests.support.traces import make_trace
+
+TRACES = int(os.environ.get("SECGROUP_TRACES", "80"))
+EACH = 2500
+INTERPRETED = 8
+IS_INTERPRETED = os.environ.get("NUMBA_DISABLE_JIT") == "1"
+
+
+@pytest.mark.skipif(IS_INTERPRETED, reason="needs the compiler")
+@pytest.mark.parametrize("part", range(4))
+def test_engine_decides_and_remembers_what_the_definition_does(part):
+    all_same(make_trace(seed, EACH) for seed in range(part, TRACES, 4))
+
+
+@pytest.mark.skipif(not IS_INTERPRETED, reason="needs NUMBA_DISABLE_JIT=1")
+@pytest.mark.parametrize("seed", range(INTERPRETED))
+def test_interpreted_kernels_decide_what_the_definition_does(seed):
+    with np.errstate(over="ignore"):
+        all_same([make_trace(seed, EACH)])
+
+
+@pytest.mark.parametrize("largest", [1, 20_000])
+def test_sizes_of_batches_do_not_matter(largest):
+    with np.errstate(over="ignore"):
+        assert compare(make_trace(1000, 600), largest=largest) is None
+
+
+@pytest.mark.skipif(IS_INTERPRETED, reason="needs the compiler")
+def test_each_kernel_of_the_engine_is_compiled_once():
+    all_same([make_trace(2000, 500)])
+    for each in (screen, name, decide):
+        assert each in KERNELS
+        assert len(each.signatures) == 1
+
+
+def syn(port: int, sequence: int = 7) -> Packet:
+    return Packet(
+        source=ip_address("203.0.113.9"),
+        destination=ip_address("10.0.1.5"),
+        protocol=6,
+        length=40,
+        source_port=port,
+        destination_port=22,
+        tcp=Tcp(flags=TcpFlag.SYN, sequence=sequence, acknowledgement=0, payload=0),
+    )
+
+
+@pytest.fixture
+def make(tmp_path):
+    network = described.network(
+        tmp_path, {"sg-web": ["in tcp/22 203.0.113.0/24"]}, {"eni-1": "10.0.1.5 sg-web"}
+    )
+    return lambda: Engine(network, key=KEY, room=1 << 10)
+
+
+def arrive(engine: Engine, *packets: Packet, time_ms: int = 1000):
+    row = engine.interface_number("eni-1")
+    return engine.decide(
+        batch_of(Sighting(each, row, Direction.INGRESS, time_ms) for each in packets)
+    )
+
+
+def test_read_only_and_unaligned_columns_are_decided_like_others(make):
+    engine, other = make(), make()
+    row = engine.interface_number("eni-1")
+    batch = batch_of([Sighting(syn(port), row, Direction.INGRESS, 1000) for port in range(9)])
+    expected = engine.decide(batch)
+    for column in batch.packets:
+        column.flags.writeable = False
+    raw = np.zeros(8 * 9 + 1, dtype=np.uint8)
+    unaligned = raw[1:].view(np.uint64)
+    unaligned[:] = batch.packets.source_lo
+    found = other.decide(
+        type(batch)(packets=batch.packets._replace(source_lo=unaligned), quotes=batch.quotes)
+    )
+    for one, two in zip(expected.columns, found.columns, strict=True):
+        assert (one == two).all()
+
+
+def test_wrong_columns_are_refused_by_name(make):
+    engine = make()
+    row = engine.interface_number("eni-1")
+    batch = batch_of([Sighting(syn(1), row, Direction.INGRESS, 1000)] * 4)
+    for wrong in (
+        batch.packets.length.astype(np.int64),
+        np.zeros(3, dtype=np.uint32),
+        np.zeros(8, dtype=np.uint32)[::2],
+    ):
+        with pytest.raises(TypeError, match="length is"):
+            engine.decide(
+                type(batch)(packets=batch.packets._replace(length=wrong), quotes=batch.quotes)
+            )
+    assert len(engine) == 0
+
+
+def test_row_of_no_interface_is_refused_and_minus_one_is_not_decided(make):
+    engine = make()
+    batch = batch_of([Sighting(syn(1), 5, Direction.INGRESS, 1000)])
+    with pytest.raises(ValueError, match="interface 5"):
+        engine.decide(batch)
+    batch.packets.interface[0] = -1
+    decisions = engine.decide(batch)
+    assert decisions.decision(0) is None
+    assert (len(engine), engine.now_ms) == (0, 0)
+
+
+def test_first_room_is_not_the_last(make):
+    engine = make()
+    decisions = arrive(engine, *(syn(port) for port in range(1, 6001)))
+    assert (decisions.columns.reason == Reason.NEW).all()
+    assert len(engine) == 6000
+    again = arrive(engine, *(syn(port) for port in range(1, 6001)))
+    assert (again.columns.reason == Reason.ESTABLISHED).all()
+
+
+def test_adopted_entry_is_established_from_where_it_stands(make):
+    engine = make()
+    entry = int(arrive(engine, syn(1)).columns.entry[0])
+    engine.establish(entry, (100, None))
+    flow = engine.flow(entry)
+    assert (flow.state, flow.next) == (State.ESTABLISHED, (100, None))
+    engine.advance(1000 + 432_000_000 - 1)
+    assert len(list(engine.connections())) == 1
+    engine.advance(1000 + 432_000_000)
+    assert len(engine) == 0
+
+
+def test_removed_entry_is_gone(make):
+    engine = make()
+    entry = int(arrive(engine, syn(1)).columns.entry[0])
+    engine.remove(entry)
+    assert (len(engine), engine.weights()) == (0, {})
+    assert arrive(engine, syn(1)).columns.reason[0] == Reason.NEW
+
+
+def test_decisions_as_an_arrow_table_say_what_decision_says(make):
+    engine = make()
+    decisions = arrive(engine, syn(1), syn(1), syn(2))
+    rows = decisions.to_arrow().to_pylist()
+    for number, row in enumerate(rows):
+        decision = decisions.decision(number)
+        assert decision is not None
+        assert row["verdict"] == decision.verdict.value
+        assert row["reason"] == decision.reason.name
+        assert tuple(row["rule_ids"]) == decision.rule_ids
+        assert row["interface_id"] == "eni-1"
+        assert row["direction"] == "ingress"
+        assert row["acl_rule_number"] == decision.acl_rule_number
+    assert [row["state_before"] for row in rows] == [None, "SYN_SENT", None]
