@@ -145,10 +145,7 @@ def expected(at: InterfacePolicy, question: Question) -> dict[str, int]:
     packet, peer, way = question.packet(), question.peer, question.direction
     acl = at.acl_answer(packet, way, peer)
     service = at.service_of(peer, question.protocol, question.value)
-    if peer in at.routers:
-        exempt = 1
-    else:
-        exempt = 0 if service is None else 1 + service.is_logged
+    exempt = 0 if service is None else 1 + service.is_logged
     weight = at.always_tracked_weight(peer)
     is_open = question.protocol in (TCP, UDP) and at.is_open(
         way, peer.version, question.protocol, question.value
@@ -160,7 +157,7 @@ def expected(at: InterfacePolicy, question: Question) -> dict[str, int]:
         "tracked_weight": weight,
         "tracked_weight_of_class": weight,
         "acl_answer": acl.rule_number if acl.is_allow else -acl.rule_number,
-        "service_at": exempt,
+        "service_at": 1 if peer in at.routers else exempt,
         "own_address": at.interface.has_address(peer),
         "in_subnet": peer in at.subnet,
         "is_broadcast": peer == at.broadcast,

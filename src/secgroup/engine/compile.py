@@ -55,7 +55,6 @@ FAMILIES: Final = (4, 6)
 #: Direction and family of each section, in order.
 SECTION_ORDER: Final = tuple((way, family) for way in Direction for family in FAMILIES)
 _NO_EDGES: Final[Edges] = ()
-_SHIFT_OF_BITS: Final = 64
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -142,14 +141,14 @@ class _Memory:
     """Every part of one revision."""
 
     def __init__(self, before: "_Memory | None") -> None:
-        self.sources: _Kept[PeerSet] = _Kept(before and before.sources)
-        self.peers: _Kept[PeerSet] = _Kept(before and before.peers)
-        self.port_sets: _Kept[PortSet] = _Kept(before and before.port_sets)
-        self.groups: _Kept[GroupRules] = _Kept(before and before.groups)
-        self.addresses: _Kept[AddressPart] = _Kept(before and before.addresses)
-        self.ports: _Kept[PortPart] = _Kept(before and before.ports)
-        self.rule_tables: _Kept[RuleTable] = _Kept(before and before.rule_tables)
-        self.acls: _Kept[Sections] = _Kept(before and before.acls)
+        self.sources: _Kept[PeerSet] = _Kept(None if before is None else before.sources)
+        self.peers: _Kept[PeerSet] = _Kept(None if before is None else before.peers)
+        self.port_sets: _Kept[PortSet] = _Kept(None if before is None else before.port_sets)
+        self.groups: _Kept[GroupRules] = _Kept(None if before is None else before.groups)
+        self.addresses: _Kept[AddressPart] = _Kept(None if before is None else before.addresses)
+        self.ports: _Kept[PortPart] = _Kept(None if before is None else before.ports)
+        self.rule_tables: _Kept[RuleTable] = _Kept(None if before is None else before.rule_tables)
+        self.acls: _Kept[Sections] = _Kept(None if before is None else before.acls)
         self.interfaces: dict[str, int] = {} if before is None else dict(before.interfaces)
         self.owners: dict[str, int] = {} if before is None else dict(before.owners)
         self.timeouts: dict[tuple[int, ...], int] = {} if before is None else dict(before.timeouts)
@@ -248,6 +247,7 @@ class _Compilation:
             if each.interface_type in ALWAYS_TRACKED_TYPES
         ]
         self.tracked: dict[tuple[str | None, frozenset[str]], _Tracked] = {}
+        self.groups: dict[tuple[str, str], GroupRules] = {}
         self.table_numbers: dict[RuleTable, int] = {}
         self.tables_of_groups: dict[Hashable, RuleTable] = {}
         self.acl_numbers: dict[str, int] = {}
@@ -367,6 +367,9 @@ class _Compilation:
         )
 
     def _group(self, vpc_id: str, group_id: str) -> GroupRules:
+        found = self.groups.get((vpc_id, group_id))
+        if found is not None:
+            return found
         group = self.network.groups.get(group_id)
         rules = () if group is None else group.rules
         sections: list[GroupSection] = []
@@ -376,9 +379,10 @@ class _Compilation:
             own = [rule for rule in rules if rule.is_egress == (way is Direction.EGRESS)]
             for family in FAMILIES:
                 sections.append(self._group_section(vpc_id, family, own, permissions))
-        return self.memory.groups.of(
+        found = self.groups[vpc_id, group_id] = self.memory.groups.of(
             (vpc_id, group_id), lambda: GroupRules(tuple(sections)), since=sections
         )
+        return found
 
     def _group_section(
         self,
@@ -452,7 +456,7 @@ class _Compilation:
         return self.acl_numbers[acl_id]
 
     def _acl_section(self, family: int, entries: Iterable[NetworkAclEntry]) -> Section:
-        """An entry whose block is not known is for everything when it denies, else nothing."""
+        """Make a section; an unknown block is everything when its entry denies, else nothing."""
         chosen: list[tuple[NetworkAclEntry, Edges]] = []
         for entry in entries:
             if isinstance(entry.cidr, External):

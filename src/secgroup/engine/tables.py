@@ -201,22 +201,24 @@ Sections = tuple[Section, Section, Section, Section]
 #: A root has about two buckets for each interval, and at most 2**16.
 ROOT_BITS: Final = 16
 #: So few intervals are searched without a root.
-ROOTLESS: Final = 4
+ROOTLESS: Final = 8
 _HALF_SHIFT: Final = np.uint64(32)
 
 
 def root_of(keys: NDArray[np.uint64]) -> Root:
     """Make the root of sorted keys, of which the first is 0."""
-    low, shift, buckets = 0, 63, 1
-    if len(keys) > ROOTLESS:
-        low = int(keys[1])
-        span = int(keys[-1]) - low
-        shift = max(0, span.bit_length() - min(ROOT_BITS, (2 * len(keys)).bit_length()))
-        buckets = (span >> shift) + 1
+    if len(keys) <= ROOTLESS:
+        return Root(0, 63, np.array((0, len(keys) - 1), dtype=np.int32))
+    low = int(keys[1])
+    span = int(keys[-1]) - low
+    shift = max(0, span.bit_length() - min(ROOT_BITS, (2 * len(keys)).bit_length()))
+    buckets = (span >> shift) + 1
     firsts = np.uint64(low) + (np.arange(buckets, dtype=np.uint64) << np.uint64(shift))
-    intervals = np.maximum(np.searchsorted(keys, firsts) - 1, 0)
-    intervals[0] = 0
-    return Root(low, shift, np.append(intervals, len(keys) - 1).astype(np.int32))
+    intervals = np.empty(buckets + 1, dtype=np.int32)
+    intervals[:-1] = np.searchsorted(keys, firsts)
+    intervals[:-1] -= 1
+    intervals[-1] = len(keys) - 1
+    return Root(low, shift, intervals)
 
 
 def address_part(classes: AddressClasses) -> AddressPart:

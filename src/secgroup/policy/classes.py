@@ -6,8 +6,12 @@ rules match (the bit-vector method; the classes are the atomic predicates of the
 nothing of how the classes are looked up fast.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import accumulate
+from operator import xor
 from typing import Any, Final, TypeAlias, TypeVar
 
 import numpy as np
@@ -85,6 +89,7 @@ def addresses_of(family: int, prefixes: Iterable[Prefix], addresses: Iterable[Ad
     return edges_of(spans, END_OF_ADDRESSES[family])
 
 
+@lru_cache(maxsize=65536)
 def ports_of(family: int, traffic: Traffic) -> Edges:
     """Return the protocols and ports that `traffic` covers among packets of a family.
 
@@ -124,21 +129,15 @@ def sweep(sets: Iterable[tuple[int, Edges]]) -> tuple[list[int], list[int], list
         each class, classes numbered as they first appear.
 
     """
-    toggled: dict[int, int] = {0: 0}
+    toggled: defaultdict[int, int] = defaultdict(int)
     for mask, edges in sets:
         for edge in edges:
-            toggled[edge] = toggled.get(edge, 0) ^ mask
-    now = 0
-    starts: list[int] = []
-    class_of: list[int] = []
-    numbers: dict[int, int] = {}
-    for start in sorted(toggled):
-        now ^= toggled[start]
-        number = numbers.setdefault(now, len(numbers))
-        if not class_of or class_of[-1] != number:
-            starts.append(start)
-            class_of.append(number)
-    return starts, class_of, list(numbers)
+            toggled[edge] ^= mask
+    at_zero = toggled.pop(0, 0)
+    starts = sorted(filter(toggled.__getitem__, toggled))
+    bits = list(accumulate(map(toggled.__getitem__, starts), xor, initial=at_zero))
+    numbers = {each: number for number, each in enumerate(dict.fromkeys(bits))}
+    return [0, *starts], [numbers[each] for each in bits], list(numbers)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -187,7 +187,7 @@ def acl_answer(
     lo: int,
     protocol: int,
     value: int,
-    has_icmp: bool,
+    has_icmp: bool,  # noqa: FBT001
 ) -> int:
     """Return the number of the first ACL entry that matches, negative when it denies.
 
