@@ -237,9 +237,9 @@ class Connections:
             if stop == NO_ROOM_FOR_LEGS:
                 self._more_legs()
             elif stop == NO_ROOM_FOR_CREDITS:
-                credits = self.observed.credits
-                more = np.zeros_like(credits)
-                self.observed = self.observed._replace(credits=np.concatenate([credits, more]))
+                kept = self.observed.credits
+                more = np.zeros_like(kept)
+                self.observed = self.observed._replace(credits=np.concatenate([kept, more]))
             elif stop == NO_ROOM_FOR_REFUSALS:
                 refusals = self.observed.refusals
                 self.observed = self.observed._replace(

@@ -522,7 +522,7 @@ def tally(
 
     Preconditions: there is room for a credit.
     """
-    records, legs, credits = observed.records, observed.legs, observed.credits
+    records, legs, kept = observed.records, observed.legs, observed.credits
     counts, rules = counted.interfaces, counted.rules
     which = 2 * direction + accepted
     counts[interface, COUNT_PACKETS + which] += 1
@@ -545,13 +545,13 @@ def tally(
         return
     rules[owed, 0] += 1
     credit = np.int64(legs[leg, LEG_CREDITS])
-    while credit >= 0 and credits[credit, 0] != owed:
-        credit = np.int64(credits[credit, 1])
+    while credit >= 0 and kept[credit, 0] != owed:
+        credit = np.int64(kept[credit, 1])
     if credit < 0:
         credit = np.int64(observed.state[CREDITS_USED])
         observed.state[CREDITS_USED] = credit + 1
-        credits[credit, 0] = owed
-        credits[credit, 1] = legs[leg, LEG_CREDITS]
+        kept[credit, 0] = owed
+        kept[credit, 1] = legs[leg, LEG_CREDITS]
         legs[leg, LEG_CREDITS] = credit
         rules[owed, 1] += 1
 

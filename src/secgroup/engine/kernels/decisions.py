@@ -12,7 +12,6 @@ from secgroup.engine.kernels.text import put_address, put_bytes, put_integer
 from secgroup.engine.layout import (
     HAS_ICMP,
     HAS_PORTS,
-    KNOWN_DESTINATION,
     KNOWN_PROTOCOL,
     KNOWN_SOURCE,
     MALFORMED,
@@ -26,8 +25,7 @@ QUOTE = 34
 #: Pieces of a line that are always the same, by their number.
 FRAME = 0
 TIME = 1
-SOURCE = 2
-DESTINATION = 3
+SOURCE = 2  # and the destination behind it, as KNOWN_DESTINATION is behind KNOWN_SOURCE
 SOURCE_PORT = 4
 DESTINATION_PORT = 5
 ICMP_TYPE = 6
@@ -134,14 +132,13 @@ def format_decisions(
         at = put_piece(out, at, pieces, OF_INTERFACE + interfaces + 2 * interface + direction)
         known = whole or shape & KNOWN_PROTOCOL != 0
         at = put_known(out, at, pieces, known, np.int64(packets.protocol[row]))
-        at = put_piece(out, at, pieces, SOURCE)
-        hi, lo = packets.source_hi[row], packets.source_lo[row]
-        known = whole or shape & KNOWN_SOURCE != 0
-        at = put_quoted(out, at, pieces, known, family, hi, lo, dotted)
-        at = put_piece(out, at, pieces, DESTINATION)
-        hi, lo = packets.destination_hi[row], packets.destination_lo[row]
-        known = whole or shape & KNOWN_DESTINATION != 0
-        at = put_quoted(out, at, pieces, known, family, hi, lo, dotted)
+        for side in range(2):
+            at = put_piece(out, at, pieces, SOURCE + side)
+            known = whole or shape & (KNOWN_SOURCE << side) != 0
+            hi, lo = packets.source_hi[row], packets.source_lo[row]
+            if side == 1:
+                hi, lo = packets.destination_hi[row], packets.destination_lo[row]
+            at = put_quoted(out, at, pieces, known, family, hi, lo, dotted)
         at = put_piece(out, at, pieces, SOURCE_PORT)
         at = put_known(out, at, pieces, has_ports, np.int64(packets.source_port[row]))
         at = put_piece(out, at, pieces, DESTINATION_PORT)
