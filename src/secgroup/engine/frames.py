@@ -84,6 +84,8 @@ class Frames(NamedTuple):
         `Direction` as the capturing interface saw it; NO_DIRECTION.
     carries : uint8
         CARRIES_IP, CARRIES_OTHER or CUT; only the first has a packet.
+    vni : int32
+        The VXLAN network that the frame was taken out of; -1 is none.
     source_mac, destination_mac : uint64
         The 48 bits as a number; NO_MAC.
     digest_hi, digest_lo : uint64
@@ -102,6 +104,7 @@ class Frames(NamedTuple):
     ip_captured: U4
     direction: U1
     carries: U1
+    vni: I4
     source_mac: U8
     destination_mac: U8
     digest_hi: U8
@@ -120,6 +123,7 @@ FRAME: Final[dict[str, Any]] = {
     "ip_captured": np.uint32,
     "direction": np.uint8,
     "carries": np.uint8,
+    "vni": np.int32,
     "source_mac": np.uint64,
     "destination_mac": np.uint64,
     "digest_hi": np.uint64,

@@ -131,6 +131,7 @@ def link(
         if frames.direction[row] == NO_DIRECTION:
             frames.direction[row] = direction
         frames.interface[row] = number if interface < 0 else interface
+        frames.vni[row] = -1
         frames.source_mac[row] = source
         frames.destination_mac[row] = destination
         _span(frames, row, carries, at, stop, frame, spans, row - first)
@@ -166,6 +167,8 @@ def decapsulate(
             if octets[begin + 8] & 8 == 0:
                 continue
             carries, at, _, _, source, destination = _headers(octets, begin + 16, end, ETHERNET)
+            if source != np.uint64(NO_MAC):
+                frames.vni[row] = u32(octets, begin + 12) >> 8
         frames.direction[row] = NO_DIRECTION
         frames.source_mac[row] = source
         frames.destination_mac[row] = destination
