@@ -1,0 +1,86 @@
+"""Check that kernels are loops over what they were given: `python -m tools.check_kernels`.
+
+A function of `engine/kernels` is a kernel, decorated by `kernel` and nothing else; it uses its
+arguments, its own names, other kernels, `prefetch`, a few built-in functions, NumPy's integers,
+and numbers: constants in capitals, from `engine` or its own module. Everything else would be
+frozen, allocated, or not compiled. Options of the compiler are chosen in `kernels/__init__`.
+"""
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+KERNELS = Path(__file__).resolve().parent.parent / "src" / "secgroup" / "engine" / "kernels"
+BUILTINS = frozenset({"abs", "bool", "int", "len", "max", "min", "range"})
+NUMPY = frozenset(
+    {f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)} | {"intp", "uintp"}
+)
+FORBIDDEN = (
+    ast.Await, ast.ClassDef, ast.Dict, ast.DictComp, ast.FunctionDef, ast.GeneratorExp, ast.Global,
+    ast.JoinedStr, ast.Lambda, ast.List, ast.ListComp, ast.Nonlocal, ast.Raise, ast.Set,
+    ast.SetComp, ast.Try, ast.With, ast.Yield, ast.YieldFrom,
+)  # fmt: skip
+
+
+def problems(path: Path) -> Iterator[str]:
+    """Yield what is wrong in one module, with its line."""
+    tree = ast.parse(path.read_text(), str(path))
+    kernels, constants = {"prefetch"}, set()
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom):
+            names = {alias.asname or alias.name for alias in node.names}
+            if (node.module or "").startswith("secgroup.engine.kernels"):
+                kernels |= names
+            constants |= {each for each in names if each.isupper()}
+        elif isinstance(node, ast.FunctionDef):
+            kernels.add(node.name)
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            constants |= {each.id for each in targets if isinstance(each, ast.Name)}
+        elif not isinstance(node, ast.Import | ast.Expr):
+            yield f"{path.name}:{node.lineno}: {type(node).__name__} beside kernels"
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef):
+            yield from _of_kernel(path, node, kernels, constants)
+
+
+def _of_kernel(
+    path: Path, function: ast.FunctionDef, kernels: set[str], constants: set[str]
+) -> Iterator[str]:
+    where = f"{path.name}:{function.lineno}: {function.name}"
+    if [ast.unparse(each) for each in function.decorator_list] != ["kernel"]:
+        yield f"{where} is not decorated by kernel alone"
+    own = {each.arg for each in function.args.args}
+    if function.args.vararg or function.args.kwarg or function.args.defaults:
+        yield f"{where} has optional arguments"
+    inside = [each for statement in function.body for each in ast.walk(statement)]
+    own |= {
+        each.id for each in inside if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)
+    }
+    for each in inside:
+        line = f"{path.name}:{getattr(each, 'lineno', 0)}: {function.name}"
+        if isinstance(each, FORBIDDEN):
+            yield f"{line} has a {type(each).__name__}"
+        elif isinstance(each, ast.Attribute) and ast.unparse(each.value) == "np":
+            if each.attr not in NUMPY:
+                yield f"{line} uses np.{each.attr}"
+        elif isinstance(each, ast.Name) and isinstance(each.ctx, ast.Load):
+            known = own | kernels | constants | BUILTINS | {"np"}
+            if each.id not in known:
+                yield f"{line} uses {each.id}, which it was not given"
+
+
+def main() -> int:
+    found = [
+        problem
+        for path in sorted(KERNELS.glob("*.py"))
+        if path.name != "__init__.py"
+        for problem in problems(path)
+    ]
+    print("\n".join(found) or "kernels: fine")
+    return int(bool(found))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
