@@ -1,8 +1,8 @@
 """The look-ups of kernels, against the definition, at every boundary of generated networks."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address
+from dataclasses import dataclass, replace
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from random import Random
 
 import numpy as np
@@ -10,14 +10,19 @@ import pytest
 
 from secgroup.engine.compile import Compiled, compile  # noqa: A004
 from secgroup.engine.tables import halves
+from secgroup.model.group import PrefixListReference, SecurityGroup, SecurityGroupRule
 from secgroup.model.network import Network
-from secgroup.net.address import Address
+from secgroup.model.network_acl import NetworkAclEntry
+from secgroup.model.prefix_list import PrefixList
+from secgroup.net.address import Address, Prefix
 from secgroup.net.direction import Direction
 from secgroup.net.packet import Icmp, Packet
+from secgroup.net.ports import Traffic, traffic_of
 from secgroup.net.protocol import TCP, UDP, icmp_of
 from secgroup.policy.policy import InterfacePolicy
 from secgroup.policy.resolve import Policy
 from tests.engine.asked import ANSWERS, ask
+from tests.support import naive_classify as naive
 from tests.support.traces import make_network
 from tests.support.traces.edges import prefixes_of
 
@@ -187,10 +192,127 @@ def check(network: Network, compiled: Compiled, questions: list[Question]) -> It
             yield f"{question}: {rule_ids}"
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(8))
 def test_every_answer_is_the_definition_s_at_every_boundary(seed: int) -> None:
     random = Random(seed)
     network = make_network(random)
     compiled = compile(Policy(network))
     questions = questions_of(random, network, 1500)
     assert list(check(network, compiled, questions)) == []
+
+
+def crowded(random: Random, *, rules: int, entries: int, acl_entries: int) -> Network:
+    """One interface with many rules, prefixes and ACL entries: all over, and close together."""
+
+    def block() -> Prefix:
+        if random.random() < 0.5:
+            width = random.choice((8, 16, 24, 28, 32, 32))
+            near = random.choice((0, 10 << 24, 0xFFFFFF00, random.getrandbits(32)))
+            number = (near + random.getrandbits(random.choice((4, 12, 32)))) % (1 << 32)
+            return IPv4Network((number >> (32 - width) << (32 - width), width))
+        width = random.choice((16, 48, 56, 64, 65, 127, 128, 128))
+        near = random.choice((0, 0x2600 << 112, (1 << 128) - (1 << 16), random.getrandbits(128)))
+        number = (near + random.getrandbits(random.choice((4, 12, 66, 128)))) % (1 << 128)
+        return IPv6Network((number >> (128 - width) << (128 - width), width))
+
+    def traffic() -> Traffic:
+        protocol = random.choice((None, 1, 58, 6, 6, 6, 6, 17, 17, 47))
+        first = random.choice((0, 1, 65535, random.getrandbits(16)))
+        last = min(65535, first + random.choice((0, 0, 1, 100, 65535)))
+        if protocol in (1, 58):
+            icmp_type = random.choice((None, random.getrandbits(8)))
+            code = None if icmp_type is None else random.choice((None, random.getrandbits(3)))
+            return Traffic(protocol=protocol, icmp_type=icmp_type, icmp_code=code)
+        return traffic_of(protocol, first, last)
+
+    lists = {
+        f"pl-{number}": PrefixList(
+            prefix_list_id=f"pl-{number}", entries=tuple(block() for _ in range(entries))
+        )
+        for number in range(rules)
+    }
+    made = tuple(
+        SecurityGroupRule(
+            rule_id=f"sgr-{number}-{way}",
+            group_id="sg-0",
+            is_egress=way is Direction.EGRESS,
+            traffic=traffic(),
+            peer=random.choice((block(), PrefixListReference(prefix_list_id=f"pl-{number}"))),
+        )
+        for number in range(rules)
+        for way in Direction
+    )
+    network = make_network(random)
+    acl_id = network.subnets["subnet-a1"].network_acl_id
+    acl = tuple(
+        NetworkAclEntry(
+            rule_number=number + 1,
+            is_egress=way is Direction.EGRESS,
+            is_allow=random.random() < 0.5,
+            traffic=traffic(),
+            cidr=block(),
+        )
+        for number in range(acl_entries)
+        for way in Direction
+    )
+    return replace(
+        network,
+        groups={"sg-0": SecurityGroup(group_id="sg-0", vpc_ids=("vpc-a",), rules=made)},
+        acls={**network.acls, acl_id: replace(network.acls[acl_id], entries=acl)},
+        prefix_lists=lists,
+        interfaces={"eni-a0": replace(network.interfaces["eni-a0"], group_ids=("sg-0",))},
+    )
+
+
+@pytest.mark.parametrize(
+    ("rules", "entries", "acl_entries"), [(3, 1, 7), (60, 3, 20), (70, 40, 40), (300, 20, 150)]
+)
+def test_every_answer_is_the_definition_s_among_many_rules(
+    rules: int, entries: int, acl_entries: int
+) -> None:
+    random = Random(rules)
+    network = crowded(random, rules=rules, entries=entries, acl_entries=acl_entries)
+    compiled = compile(Policy(network))
+    questions = random.sample(questions_of(random, network, 3000), 1200)
+    assert list(check(network, compiled, questions)) == []
+
+
+def plain(compiled: Compiled, question: Question) -> dict[str, int]:
+    """Every answer, by the plain twins."""
+    t, way, family = compiled.tables, int(question.direction), question.peer.version
+    interface = compiled.interfaces[question.interface_id]
+    row = t.interfaces[interface]
+    table, (hi, lo) = int(row.table), halves(question.peer)
+    protocol, value = question.protocol, question.value
+    section = naive.section_of(t, table, way, family)
+    addresses = naive.address_class_in(t, section, family, hi, lo)
+    ports = naive.port_class_in(t, section, naive.place_of(family, protocol, value))
+    is_open = protocol in (TCP, UDP) and naive.is_open(t, table, way, family, protocol, value)
+    weight = naive.tracked_weight(t, table, family, hi, lo)
+    return {
+        "address_class": addresses,
+        "port_class": ports,
+        "any_rule": naive.any_rule(t, section, addresses, ports),
+        "is_open": is_open,
+        "is_open_class": is_open,
+        "tracked_weight": weight,
+        "tracked_weight_of_class": weight,
+        "acl_answer": naive.acl_answer(
+            t, row.acl, way, family, hi, lo, protocol, value, has_icmp=question.has_icmp
+        ),
+        "service_at": naive.service_at(t, interface, family, hi, lo, protocol, value),
+        "own_address": naive.own_address(t, interface, family, hi, lo),
+        "in_subnet": naive.in_subnet(t, interface, family, hi, lo),
+        "is_broadcast": family == 4 and naive.is_broadcast(t, interface, lo),
+        "is_router": naive.is_router(t, interface, family, hi, lo),
+    }
+
+
+@pytest.mark.parametrize("seed", range(100, 103))
+def test_every_answer_is_the_plain_twin_s(seed: int) -> None:
+    random = Random(seed)
+    network = make_network(random)
+    compiled = compile(Policy(network))
+    questions = questions_of(random, network, 1000)
+    for question, found in zip(questions, answers_of(compiled, questions), strict=True):
+        assert found == plain(compiled, question), question
