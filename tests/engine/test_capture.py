@@ -47,6 +47,7 @@ from secgroup.net.address import Address
 from secgroup.net.capture import Frame, read_capture
 from secgroup.net.link import LINK_TYPES
 from secgroup.net.packet import Datagram, Malformed, Packet
+from secgroup.net.record import MAX_CAPTURED
 from secgroup.replay.copies import Copies, _fingerprint
 from tests.net.test_link import FRAMES, NOT_IP
 from tests.net.test_pcapng import DAMAGES
@@ -382,6 +383,7 @@ def everything(write: Writing) -> bytes:
             write.enhanced(7, cooked2(4, b"", ether_type=6), (2, pack(write.order + "I", 1))),
             write.enhanced(7, frame, (2, pack(write.order + "I", 2)), (2, bytes(4))),
             write.obsolete(8, frame, (2, pack(write.order + "I", 2))),
+            write.enhanced(9, b"", (2, pack(write.order + "I", 2)), (2, b"\1\0"), (2, bytes(8))),
             write.simple(0, b""),
         )
     )
@@ -390,9 +392,9 @@ def everything(write: Writing) -> bytes:
 @pytest.mark.parametrize("size", [1, 3, 1000])
 def test_sections_of_both_orders_one_behind_the_other(size: int) -> None:
     data = everything(LITTLE) + everything(BIG) + everything(LITTLE)
-    assert agree(data, size=size) == 3 * 8
+    assert agree(data, size=size) == 3 * 9
     simple = LITTLE.section() + LITTLE.interface(snap=20) + LITTLE.simple(54, bytes(20))
-    assert agree(data + simple + data, size=size) == 6 * 8 + 1
+    assert agree(data + simple + data, size=size) == 6 * 9 + 1
 
 
 RESOLUTIONS = [*range(40), 127, *range(128, 200), 255]
@@ -415,9 +417,18 @@ def test_every_resolution_of_every_stamp(offset_s: int) -> None:
             )
 
 
+@pytest.mark.parametrize("extra", [0, 1])
+def test_a_frame_longer_than_any_is_damage(extra: int) -> None:
+    frame = bytes(MAX_CAPTURED + extra)
+    count = 3 if extra == 0 else 1
+    assert agree(pcap([(b"a", 1), (frame, 9), (b"b", 1)])) == count
+    written = LITTLE.enhanced(1, b"a") + LITTLE.enhanced(2, frame) + LITTLE.enhanced(3, b"b")
+    assert agree(LITTLE.section() + LITTLE.interface() + written) == count
+
+
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
 def test_damage_has_the_words_of_the_plain_reader(damage: bytes) -> None:
-    assert agree(everything(LITTLE) + damage + everything(LITTLE)) == 8
+    assert agree(everything(LITTLE) + damage + everything(LITTLE)) == 9
 
 
 def test_every_cut_of_a_file() -> None:
@@ -477,7 +488,7 @@ def test_damaged_gzip_is_read_to_the_damage() -> None:
 def test_a_pipe_is_read_as_it_comes() -> None:
     data = everything(BIG)
     for piece in (1, 13, 28, 1000):
-        assert agree(data, piece=piece) == 8
+        assert agree(data, piece=piece) == 9
     frames = [(bytes(20), 20)] * 3
     batches = read_batches(Pipe(pcap(frames), 24 + 36 + 10))  # type: ignore[arg-type]
     assert [len(batch.frames.number) for batch in batches] == [1, 2]
@@ -490,7 +501,7 @@ def test_any_window_will_do(monkeypatch: pytest.MonkeyPatch, window: int) -> Non
     frames = [(ethernet(rng.choice(PACKETS4)), 2000) for _ in range(300)]
     frames[100] = (bytes(262_144), 262_144)
     assert agree(pcap(frames)) == 300
-    assert agree(everything(LITTLE) + LITTLE.block(5, bytes(3_000_000)) + everything(BIG)) == 16
+    assert agree(everything(LITTLE) + LITTLE.block(5, bytes(3_000_000)) + everything(BIG)) == 18
 
 
 def test_a_failing_disk_is_damage() -> None:

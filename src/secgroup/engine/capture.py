@@ -11,31 +11,23 @@ from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from sys import getrefcount
-from typing import Any, BinaryIO, Final, NamedTuple, TypeVar, cast
+from typing import BinaryIO, Final, NamedTuple
 
 import numpy as np
 
+from secgroup.engine.clocks import clocks_of
 from secgroup.engine.frames import (
-    BY_DIVISION,
-    BY_LONG_SHIFT,
-    BY_LOOKING,
-    BY_PRODUCT,
-    BY_SHIFT,
     CURSOR_AT,
     CURSOR_CAUSE,
     CURSOR_NEED,
     CURSOR_SIZE,
     CURSOR_TIME,
-    DIGESTS,
-    FRAME,
     FULL,
     LINKS,
     LOOK,
     NEED_MORE,
     NO_DIRECTION,
     UNREADABLE,
-    Clocks,
     Frames,
     Spans,
 )
@@ -45,12 +37,13 @@ from secgroup.engine.kernels.link import decapsulate, link
 from secgroup.engine.kernels.transport import quote, transport
 from secgroup.engine.kernels.walk import walk_pcap, walk_pcapng
 from secgroup.engine.layout import ICMP_ERROR_TYPES, ICMP_KINDS, PACKET, U1, U8, Packets
+from secgroup.engine.rooms import Room, first_rows, packets_room
 from secgroup.errors import InputError
 from secgroup.net.capture import is_pcapng, open_capture
 from secgroup.net.link import link_parser
 from secgroup.net.pcap import read_pcap_frames, read_pcap_header
-from secgroup.net.pcapng import MAX_TIME_NS, Clock, PcapngReader
-from secgroup.net.record import NANOSECONDS, CaptureInterface, Record
+from secgroup.net.pcapng import PcapngReader
+from secgroup.net.record import CaptureInterface, Record
 from secgroup.net.stream import ByteStream
 
 #: Frames in a batch.
@@ -60,8 +53,6 @@ BATCH: Final = 65_536
 _WINDOW: Final = 1 << 20
 #: Chunks that a thread makes at once.
 _CHUNKS: Final = 16
-
-_Columns = TypeVar("_Columns", Frames, Packets)
 
 
 class Batch(NamedTuple):
@@ -141,48 +132,6 @@ def _some(chunks: Iterator[bytes]) -> list[bytes]:
     return list(islice(chunks, _CHUNKS))
 
 
-class _Room:
-    """Columns for a batch, all in one block of memory.
-
-    Fresh memory costs more than what is written to it. A block that nobody refers to any more
-    is filled again, and the number of references to it tells.
-    """
-
-    def __init__(self, count: int, *, with_digests: bool) -> None:
-        counts = {("frames", name): count for name in FRAME}
-        counts |= {("packets", name): count for name in PACKET}
-        if not with_digests:
-            counts |= {("frames", name): 0 for name in DIGESTS}
-        dtypes = {"frames": FRAME, "packets": PACKET}
-        sizes = {
-            key: count * np.dtype(dtypes[key[0]][key[1]]).itemsize for key, count in counts.items()
-        }
-        self._block = np.empty(sum(size + 63 & -64 for size in sizes.values()), dtype=np.uint8)
-        columns: dict[str, dict[str, Any]] = {"frames": {}, "packets": {}}
-        at = 0
-        for (table, name), size in sizes.items():
-            columns[table][name] = self._block[at : at + size].view(dtypes[table][name])
-            at += size + 63 & -64
-        self.frames = Frames(**columns["frames"])
-        self.packets = Packets(**columns["packets"])
-        self._references = getrefcount(self._block)
-
-    @property
-    def is_free(self) -> bool:
-        """Nobody but this has any of the columns, or a part of one."""
-        return getrefcount(self._block) == self._references
-
-
-def _packets(count: int) -> Packets:
-    return Packets(**{name: np.empty(count, dtype=dtype) for name, dtype in PACKET.items()})
-
-
-def _first(columns: _Columns, count: int) -> _Columns:
-    """Return the first `count` rows."""
-    columns_of: Any = type(columns)
-    return cast("_Columns", columns_of(*(column[:count] for column in columns)))
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Options:
     """What `read_batches` was asked for; `is_live`: what has come is handed over at once."""
@@ -213,7 +162,7 @@ class _Reader:
             for _ in range(2)
         )
         self._quoting = np.empty(options.size, dtype=np.int64)
-        self._rooms: list[_Room] = []
+        self._rooms: list[Room] = []
         self._begin_batch()
 
     def _walk(self) -> int:
@@ -266,10 +215,10 @@ class _Reader:
         """Go on to fill a room that is free; the last two are remembered."""
         room = next((each for each in self._rooms if each.is_free), None)
         if room is None:
-            room = _Room(self._options.size, with_digests=self._options.key is not None)
+            room = Room(self._options.size, with_digests=self._options.key is not None)
             self._rooms = [*self._rooms[-1:], room]
         self._frames, self._packets = room.frames, room.packets
-        self._quotes = _packets(0)
+        self._quotes = packets_room(0)
         self._row = self._quoted = 0
 
     def _end_batch(self) -> Batch:
@@ -277,9 +226,9 @@ class _Reader:
         self._frames.number[:count] = np.arange(self._number, self._number + count)
         self._number += count
         return Batch(
-            frames=_first(self._frames, count),
-            packets=_first(self._packets, count),
-            quotes=_first(self._quotes, self._quoted),
+            frames=first_rows(self._frames, count),
+            packets=first_rows(self._packets, count),
+            quotes=first_rows(self._quotes, self._quoted),
             interfaces=tuple(self._interfaces),
         )
 
@@ -314,7 +263,7 @@ class _Reader:
         """Read as many quotes as `transport` found."""
         first, last = self._quoted, self._quoted + count
         if last > len(self._quotes.shape):
-            room = _packets(2 * last)
+            room = packets_room(2 * last)
             for name in PACKET:
                 getattr(room, name)[:first] = getattr(self._quotes, name)[:first]
             self._quotes = room
@@ -419,13 +368,13 @@ class _Pcapng(_Reader):
         self._blocks = self._plain.blocks()
         # Of the interfaces that this section has described so far.
         self._section = self._plain.section
-        self._clocks = _clocks([])
+        self._clocks = clocks_of([])
 
     def _walk(self) -> int:
         described = self._plain.section.interfaces
         if self._section is not self._plain.section or len(described) != len(self._clocks.way):
             self._section = self._plain.section
-            self._clocks = _clocks(described)
+            self._clocks = clocks_of(described)
         return walk_pcapng(
             self._octets,
             self._end,
@@ -443,38 +392,3 @@ class _Pcapng(_Reader):
         item = next(self._blocks)
         self._cursor[CURSOR_TIME] = self._plain.time_ns
         return item
-
-
-def _clocks(interfaces: list[tuple[CaptureInterface, Clock]]) -> Clocks:
-    columns = Clocks(
-        way=np.zeros(len(interfaces), dtype=np.uint8),
-        factor=np.zeros(len(interfaces), dtype=np.int64),
-        limit=np.zeros(len(interfaces), dtype=np.int64),
-        offset_ns=np.zeros(len(interfaces), dtype=np.int64),
-        snap_length=np.zeros(len(interfaces), dtype=np.int64),
-    )
-    for at, (interface, clock) in enumerate(interfaces):
-        columns.snap_length[at] = interface.snap_length
-        if interface.link_type not in LINKS or abs(clock.offset_s) > MAX_TIME_NS // NANOSECONDS:
-            continue
-        way, factor, limit = _clock(clock.units)
-        columns.way[at], columns.factor[at], columns.limit[at] = way, factor, limit
-        columns.offset_ns[at] = clock.offset_s * NANOSECONDS
-    return columns
-
-
-def _clock(units: int) -> tuple[int, int, int]:
-    """Return way, factor and limit of a clock that counts so many units a second."""
-    exponent = units.bit_length() - 1
-    if NANOSECONDS % units == 0:
-        factor = NANOSECONDS // units
-        return BY_PRODUCT, factor, MAX_TIME_NS // factor
-    if units % NANOSECONDS == 0 and units // NANOSECONDS <= MAX_TIME_NS:
-        return BY_DIVISION, units // NANOSECONDS, MAX_TIME_NS
-    if units != 1 << exponent:
-        return BY_LOOKING, 0, 0
-    if exponent < 32:
-        limit = (MAX_TIME_NS // NANOSECONDS - 1) << exponent
-        return BY_SHIFT, exponent, min(limit, MAX_TIME_NS)
-    # A shift beyond the width of a word would be undefined; the result is 0 all the same.
-    return BY_LONG_SHIFT, min(exponent, 32 + 63), MAX_TIME_NS

@@ -28,6 +28,49 @@ from secgroup.net.protocol import ICMP, ICMPV6, TCP, UDP
 
 
 @kernel
+def _put(
+    packets: Packets,
+    row: int,
+    ports: int,
+    flags: int,
+    sequence: int,
+    acknowledgement: int,
+    payload: int,
+    icmp: int,
+    identifier: int,
+) -> None:
+    """Write what stands after IP; `ports` and `icmp` are two fields each."""
+    packets.source_port[row] = ports >> 16
+    packets.destination_port[row] = ports & 0xFFFF
+    packets.tcp_flags[row] = flags
+    packets.sequence[row] = sequence
+    packets.acknowledgement[row] = acknowledgement
+    packets.payload[row] = payload
+    packets.icmp_type[row] = icmp >> 8
+    packets.icmp_code[row] = icmp & 0xFF
+    packets.identifier[row] = identifier
+
+
+@kernel
+def _put_ip_away(packets: Packets, row: int) -> None:
+    """Make what `internet` wrote 0."""
+    packets.family[row] = packets.protocol[row] = packets.hop_limit[row] = 0
+    packets.source_hi[row] = packets.source_lo[row] = packets.length[row] = 0
+    packets.destination_hi[row] = packets.destination_lo[row] = 0
+    packets.fragment_id[row] = packets.fragment_protocol[row] = 0
+
+
+@kernel
+def _tcp(octets: U1, at: int, present: int, rest: int) -> tuple[int, int, int, int]:
+    """Read a TCP header of which 8 bytes are there: flags, sequence, acknowledgement, payload."""
+    sequence = u32(octets, at + 4)
+    if present < TCP_HEADER:
+        return 0, sequence, 0, max(0, rest - TCP_HEADER)
+    size = max(TCP_HEADER, (u8(octets, at + 12) >> 4) * 4)
+    return u8(octets, at + 13), sequence, u32(octets, at + 8), max(0, rest - size)
+
+
+@kernel
 def transport(
     octets: U1,
     times_ns: I8,
@@ -65,13 +108,12 @@ def transport(
         elif protocol == TCP:
             least = TCP_HEADER
             if present >= TCP_HEADER:
-                size = (u8(octets, begin + 12) >> 4) * 4
-                least = TCP_HEADER if size >= TCP_HEADER else present + 1
+                if octets[begin + 12] >> 4 < 5:
+                    least = present + 1
                 shape |= HAS_PORTS | HAS_TCP
-                ports, flags = u32(octets, begin), u8(octets, begin + 13)
-                sequence, acknowledgement = u32(octets, begin + 4), u32(octets, begin + 8)
-                ip_size = begin - spans.begin[row - first]
-                payload = max(0, int(np.int64(packets.length[row])) - ip_size - size)
+                ports = u32(octets, begin)
+                rest = int(np.int64(packets.length[row])) - begin + spans.begin[row - first]
+                flags, sequence, acknowledgement, payload = _tcp(octets, begin, present, rest)
         elif protocol == UDP:
             least = 8
             if present >= 8:
@@ -98,15 +140,7 @@ def transport(
             ports = flags = sequence = acknowledgement = payload = icmp = identifier = 0
         packets.time_ms[row] = times_ns[row] // 1_000_000
         packets.shape[row] = shape
-        packets.source_port[row] = ports >> 16
-        packets.destination_port[row] = ports & 0xFFFF
-        packets.tcp_flags[row] = flags
-        packets.icmp_type[row] = icmp >> 8
-        packets.icmp_code[row] = icmp & 0xFF
-        packets.identifier[row] = identifier
-        packets.sequence[row] = sequence
-        packets.acknowledgement[row] = acknowledgement
-        packets.payload[row] = payload
+        _put(packets, row, ports, flags, sequence, acknowledgement, payload, icmp, identifier)
     return count
 
 
@@ -149,13 +183,8 @@ def quote(
                 ports = u32(octets, begin)
             if protocol == TCP and present >= 8:
                 shape |= HAS_TCP
-                sequence, size = u32(octets, begin + 4), TCP_HEADER
-                if present >= TCP_HEADER:
-                    acknowledgement = u32(octets, begin + 8)
-                    flags = u8(octets, begin + 13)
-                    size = max(TCP_HEADER, (u8(octets, begin + 12) >> 4) * 4)
-                ip_size = begin - spans.begin[row - first]
-                payload = max(0, int(np.int64(quotes.length[row])) - ip_size - size)
+                rest = int(np.int64(quotes.length[row])) - begin + spans.begin[row - first]
+                flags, sequence, acknowledgement, payload = _tcp(octets, begin, present, rest)
         elif protocol == (ICMP if family == 4 else ICMPV6):
             least = 2
             if present >= 2:
@@ -167,22 +196,11 @@ def quote(
                         identifier = u16(octets, begin + 4)
         is_none = is_none or present < least
         if is_none:
-            quotes.family[row] = quotes.protocol[row] = quotes.hop_limit[row] = 0
-            quotes.source_hi[row] = quotes.source_lo[row] = quotes.length[row] = 0
-            quotes.destination_hi[row] = quotes.destination_lo[row] = 0
-            quotes.fragment_id[row] = quotes.fragment_protocol[row] = 0
+            _put_ip_away(quotes, row)
             shape = ports = icmp = 0
         else:
             packets.quote[error] = row
             packets.shape[error] |= HAS_QUOTE
         quotes.time_ms[row] = packets.time_ms[error]
         quotes.shape[row] = shape
-        quotes.source_port[row] = ports >> 16
-        quotes.destination_port[row] = ports & 0xFFFF
-        quotes.tcp_flags[row] = flags
-        quotes.icmp_type[row] = icmp >> 8
-        quotes.icmp_code[row] = icmp & 0xFF
-        quotes.identifier[row] = identifier
-        quotes.sequence[row] = sequence
-        quotes.acknowledgement[row] = acknowledgement
-        quotes.payload[row] = payload
+        _put(quotes, row, ports, flags, sequence, acknowledgement, payload, icmp, identifier)
