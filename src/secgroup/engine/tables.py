@@ -92,6 +92,7 @@ SECTION: Final = np.dtype(
         ("rules", "<i4"),
         ("numbers", "<i4"),  # ACLs only: of as many entries, and the implicit deny's
         ("all_open", "<i4"),  # 1 TCP, 2 UDP: every port is open to everyone
+        ("always", "<i4"),  # ACLs only: the number of a first entry that matches everything, or 0
     ],
     align=True,
 )
@@ -109,7 +110,8 @@ class Tables(NamedTuple):
     ranges : uint64, shape (n, 4)
         High and low half of the first, of the last address.
     narrow : uint64, shape (n,)
-        Intervals of IPv4 addresses or of ports: start << 32 | class.
+        Intervals of IPv4 addresses or of ports: start << 32 | class. Each section has three more
+        at its end, from the end of the space on and of its last class; so in `wide`.
     wide : uint64, shape (n, 3)
         Intervals of IPv6 addresses: high half, low half of the start, class.
     roots : int32
@@ -202,7 +204,10 @@ Sections = tuple[Section, Section, Section, Section]
 ROOT_BITS: Final = 16
 #: So few intervals are searched without a root.
 ROOTLESS: Final = 8
+#: So many intervals are counted at the end of every search, also those behind the last one.
+COUNTED: Final = 4
 _HALF_SHIFT: Final = np.uint64(32)
+_LOW_HALF: Final = np.uint64((1 << 32) - 1)
 
 
 def root_of(keys: NDArray[np.uint64]) -> Root:
@@ -221,15 +226,25 @@ def root_of(keys: NDArray[np.uint64]) -> Root:
     return Root(low, shift, intervals)
 
 
+def _padded(entries: NDArray[np.uint64], start: int) -> NDArray[np.uint64]:
+    """Put copies of the last interval behind, from the end of the space, for COUNTED to read."""
+    behind = np.repeat(entries[-1:], COUNTED - 1, axis=0)
+    if entries.ndim == 1:
+        behind = behind & _LOW_HALF | np.uint64(start << 32)
+    else:
+        behind[:, :2] = start
+    return np.concatenate((entries, behind))
+
+
 def address_part(classes: AddressClasses) -> AddressPart:
     """Lay address classes out for search."""
     starts, class_of = classes.starts, classes.class_of.astype(np.uint64)
     if classes.family == 4:
         keys = starts.astype(np.uint64)
-        entries = keys << _HALF_SHIFT | class_of
+        entries = _padded(keys << _HALF_SHIFT | class_of, (1 << 32) - 1)
     else:
         keys = np.ascontiguousarray(starts[:, 0])
-        entries = np.column_stack((starts, class_of)).astype(np.uint64)
+        entries = _padded(np.column_stack((starts, class_of)).astype(np.uint64), _HALF)
     return AddressPart(classes=classes, entries=entries, root=root_of(keys))
 
 
@@ -237,7 +252,16 @@ def port_part(classes: PortClasses) -> PortPart:
     """Lay port classes out for search."""
     keys = classes.starts.astype(np.uint64)
     entries = keys << _HALF_SHIFT | classes.class_of.astype(np.uint64)
+    entries = _padded(entries, (1 << 32) - 1)
     return PortPart(classes=classes, entries=entries, root=root_of(keys))
+
+
+def _always(section: Section) -> int:
+    """Return the number of an ACL's first entry if that matches everything, else 0."""
+    parts = (section.addresses.classes.bitmaps, section.ports.classes.bitmaps)
+    if not section.numbers or not all((bits[:, 0] & np.uint64(1)).all() for bits in parts):
+        return 0
+    return section.numbers[0]
 
 
 class _Pool:
@@ -330,6 +354,7 @@ def pack(tables: Iterable[Sections], acls: Iterable[Sections]) -> Packed:
             part.classes.rules,
             numbers.add(own),
             int(all_open[TCP]) | int(all_open[UDP]) << 1,
+            _always(section),
         )
 
     rows: list[tuple[int, ...]] = []

@@ -2,8 +2,8 @@
 
 Everywhere `t` is a `Tables`, `direction` a `Direction`, `family` 4 or 6, and an address a pair of
 64-bit halves (uint64), IPv4 as ::ffff:a.b.c.d. A section is one direction and family of a rule
-table or of a network ACL. A root bounds what is left to search; of the rest the last 8 intervals
-are counted, because a branch that cannot be predicted costs more than looking at all of them.
+table or of a network ACL. A root bounds what is left to search, and the last four intervals are
+counted, because a branch that nobody can predict costs more than looking at all of them.
 """
 
 import numpy as np
@@ -22,35 +22,45 @@ def section_of(t: Tables, table: int, direction: int, family: int) -> int:
 @kernel
 def class_of(narrow: U8, entries: int, first: int, last: int, key: int) -> int:
     """Return the class of the last of intervals `first` to `last` that starts by `key`."""
+    count = last - first + 1
     first += entries
-    count = entries + last - first + 1
     behind = (key << np.uint64(32)) | np.uint64(0xFFFFFFFF)
-    while count > 8:
+    while count > 4:
         half = count >> 1
         first += half * np.intp(narrow[first + half] <= behind)
         count -= half
-    found = first
-    for i in range(first + 1, first + count):
-        found += np.intp(narrow[i] <= behind)
+    found = first + np.intp(narrow[first + 1] <= behind)
+    found += np.intp(narrow[first + 2] <= behind)
+    found += np.intp(narrow[first + 3] <= behind)
     return np.int32(narrow[found] & np.uint64(0xFFFFFFFF))
+
+
+@kernel
+def starts_by(wide: U8, i: int, hi: int, lo: int) -> int:
+    """Return 1 where interval `i` starts by (hi, lo), else 0."""
+    high = wide[i, 0]
+    return np.intp((high < hi) | ((high == hi) & (wide[i, 1] <= lo)))
 
 
 @kernel
 def wide_class_of(wide: U8, entries: int, first: int, last: int, hi: int, lo: int) -> int:
     """Return the class of the last of intervals `first` to `last` that starts by (hi, lo)."""
+    count = last - first + 1
     first += entries
-    count = entries + last - first + 1
-    while count > 8:
+    while count > 4:
         half = count >> 1
-        high = wide[first + half, 0]
-        is_by = (high < hi) | ((high == hi) & (wide[first + half, 1] <= lo))
-        first += half * np.intp(is_by)
+        first += half * starts_by(wide, first + half, hi, lo)
         count -= half
-    found = first
-    for i in range(first + 1, first + count):
-        high = wide[i, 0]
-        found += np.intp((high < hi) | ((high == hi) & (wide[i, 1] <= lo)))
+    found = first + starts_by(wide, first + 1, hi, lo)
+    found += starts_by(wide, first + 2, hi, lo)
+    found += starts_by(wide, first + 3, hi, lo)
     return np.int32(wide[found, 2])
+
+
+@kernel
+def bucket_of(key: int, low: int, shift: int, last: int) -> int:
+    """Return the bucket of a root that a key is in."""
+    return np.intp(min((max(key, low) - low) >> shift, last))
 
 
 @kernel
@@ -58,9 +68,7 @@ def address_class_in(t: Tables, section: int, family: int, hi: int, lo: int) -> 
     """Return the class of an address in a section."""
     row = t.sections[section]
     key = hi if family == 6 else lo & np.uint64(0xFFFFFFFF)
-    bucket = np.intp(row.root)
-    if key > row.low:
-        bucket += np.intp(min((key - row.low) >> row.shift, row.last))
+    bucket = np.intp(row.root) + bucket_of(key, row.low, row.shift, row.last)
     first, last = np.intp(t.roots[bucket]), np.intp(t.roots[bucket + 1])
     if family == 6:
         return wide_class_of(t.wide, np.intp(row.entries), first, last, hi, lo)
@@ -84,8 +92,7 @@ def port_class_in(t: Tables, section: int, place: int) -> int:
     """Return the class of a protocol and its value, by their place, in a section."""
     row = t.sections[section]
     bucket = np.intp(row.port_root)
-    if place > row.port_low:
-        bucket += np.intp(min((place - row.port_low) >> row.port_shift, row.port_last))
+    bucket += bucket_of(place, row.port_low, row.port_shift, row.port_last)
     first, last = np.intp(t.roots[bucket]), np.intp(t.roots[bucket + 1])
     return class_of(t.narrow, np.intp(row.port_entries), first, last, place)
 
@@ -215,8 +222,9 @@ def acl_answer(
 def in_ranges(ranges: U8, first: int, end: int, hi: int, lo: int) -> bool:
     """Tell whether an address is in one of `ranges[first:end]`."""
     for i in range(first, end):
-        is_from = hi > ranges[i, 0] or (hi == ranges[i, 0] and lo >= ranges[i, 1])
-        if is_from and (hi < ranges[i, 2] or (hi == ranges[i, 2] and lo <= ranges[i, 3])):
+        is_from = (hi > ranges[i, 0]) | ((hi == ranges[i, 0]) & (lo >= ranges[i, 1]))
+        is_to = (hi < ranges[i, 2]) | ((hi == ranges[i, 2]) & (lo <= ranges[i, 3]))
+        if is_from & is_to:
             return True
     return False
 
