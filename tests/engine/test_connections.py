@@ -197,8 +197,8 @@ def ours(found, number, replayed):
         )
     return {
         "outcome": outcome.name,
-        "first_frame": row[layout.FIRST_FRAME],
-        "first_ns": row[layout.FIRST_NS],
+        "first_frame": found.births[number - 1, layout.FIRST_FRAME],
+        "first_ns": found.births[number - 1, layout.FIRST_NS],
         "last_ns": row[layout.LAST_NS],
         "was_open": bool(marks & layout.WAS_OPEN),
         "accepted": row[layout.ACCEPTED],
@@ -220,12 +220,12 @@ def ours(found, number, replayed):
         "refusal": refusal,
         "legs": [
             (
-                found.interface_ids[leg[layout.LEG_INTERFACE]],
-                leg[layout.LEG_DIRECTION],
+                found.interface_ids[leg[layout.LEG_PLACE] & 0xFFFFFFFF],
+                leg[layout.LEG_PLACE] >> 32 & 1,
                 replayed.rule_sets[leg[layout.LEG_OPENED]],
                 replayed.rule_sets[leg[layout.LEG_JUDGED]],
                 replayed.rule_sets[leg[layout.LEG_JUDGED + 1]],
-                leg[layout.LEG_REASON],
+                leg[layout.LEG_PLACE] >> 40,
                 leg[layout.LEG_PASSED_MS],
                 leg[layout.LEG_PACKETS],
             )

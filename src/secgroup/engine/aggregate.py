@@ -49,6 +49,7 @@ from secgroup.engine.live import (
     Finished,
     Live,
 )
+from secgroup.engine.memory import with_room, zeros
 from secgroup.errors import InputError
 from secgroup.flowlog.aggregate import INTERVALS_S
 from secgroup.flowlog.fields import DEFAULT_FORMAT, Format
@@ -155,12 +156,12 @@ class Aggregator:
         state[CLOCK_MS], state[NEXT_END_MS] = NEVER_MS, NO_END_MS
         self._live = Live(
             state=state,
-            slots=np.zeros(_power_of_two(2 * records), dtype=np.uint64),
-            records=np.zeros(records * RECORD_WORDS, dtype=np.uint64),
-            rests=np.zeros((records, REST_WORDS), dtype=np.int64),
+            slots=zeros(_power_of_two(2 * records), np.uint64),
+            records=zeros(records * RECORD_WORDS, np.uint64),
+            rests=zeros((records, REST_WORDS), np.int64),
             windows=np.zeros((0, WINDOW_WORDS), dtype=np.int64),
             rules=np.zeros((records if self.with_rules else 1, 2), dtype=np.int32),
-            fragments=np.zeros((1 << 10, FRAGMENT_WORDS), dtype=np.uint64),
+            fragments=zeros((1 << 10, FRAGMENT_WORDS), np.uint64),
             secret=secret,
             tcp_flags=_TCP_FLAGS,
         )
@@ -187,8 +188,7 @@ class Aggregator:
         )
         missing = len(self._numbers) - self._live.windows.shape[0]
         if missing > 0:
-            more = np.zeros((missing, WINDOW_WORDS), dtype=np.int64)
-            windows = np.concatenate([self._live.windows, more])
+            windows = with_room(self._live.windows, missing)
             self._live = self._live._replace(windows=windows)
 
     def add(
@@ -230,8 +230,7 @@ class Aggregator:
                 self._grow()
             elif stop == NO_ROOM_FOR_RULES:
                 rules = self._live.rules
-                rules = np.concatenate([rules, np.zeros_like(rules)])
-                self._live = self._live._replace(rules=rules)
+                self._live = self._live._replace(rules=with_room(rules, rules.shape[0]))
             elif stop == NO_ROOM_FOR_FRAGMENTS:
                 self._make_room_for_fragments()
 
@@ -352,11 +351,11 @@ class Aggregator:
         more = used if used < 1 << 22 else used // 4
         index = live.slots
         if 2 * (used + more) > index.shape[0]:
-            index = np.zeros(_power_of_two(2 * (used + more)), dtype=np.uint64)
+            index = zeros(_power_of_two(2 * (used + more)), np.uint64)
         self._live = live._replace(
             slots=index,
-            records=np.concatenate([live.records, np.zeros(more * RECORD_WORDS, np.uint64)]),
-            rests=np.concatenate([live.rests, np.zeros((more, REST_WORDS), np.int64)]),
+            records=with_room(live.records, more * RECORD_WORDS),
+            rests=with_room(live.rests, more),
         )
         if index is not live.slots:
             reindex(self._live)
@@ -364,12 +363,12 @@ class Aggregator:
     def _make_room_for_fragments(self) -> None:
         """Forget the fragments that are too old, and make room for as many as are left."""
         old = self._live.fragments
-        self._live = self._live._replace(fragments=np.zeros_like(old))
+        self._live = self._live._replace(fragments=zeros(old.shape, old.dtype))
         keep_fragments(self._live, old)
         left = int(self._live.state[FRAGMENTS])
         if 4 * left > old.shape[0]:
             kept = self._live.fragments
-            room = np.zeros((2 * old.shape[0], FRAGMENT_WORDS), dtype=np.uint64)
+            room = zeros((2 * old.shape[0], FRAGMENT_WORDS), np.uint64)
             self._live = self._live._replace(fragments=room)
             keep_fragments(self._live, kept)
 

@@ -11,23 +11,32 @@ from typing import Final
 import numpy as np
 
 from secgroup.engine.columns import I4, I8, U8
-from secgroup.engine.kernels.connections import keep_firsts, number_connections, reindex, see
+from secgroup.engine.kernels.connections import (
+    BLOCK,
+    keep_firsts,
+    number_connections,
+    reindex,
+    see,
+)
 from secgroup.engine.layout import ICMP_KINDS, DecisionColumns, Packets
+from secgroup.engine.memory import with_room, zeros
 from secgroup.engine.observed import (
     ACCEPTED,
     ADOPTED,
+    BIRTH_WORDS,
     CONNECTION_WORDS,
     CONNECTIONS,
     COUNT_WORDS,
     FIRST_WORDS,
     FIRSTS,
-    LEG_INTERFACE,
     LEG_NEXT,
     LEG_OPENED,
+    LEG_PLACE,
     LEG_WORDS,
     LEGS,
     LEGS_USED,
     MARKS,
+    NAME_WORDS,
     NO_ROOM,
     NO_ROOM_FOR_CREDITS,
     NO_ROOM_FOR_ENTRIES,
@@ -76,12 +85,13 @@ class Connections:
     def __init__(self, *, secret: U8, room: int = _FIRST_ROOM) -> None:
         self.observed = Observed(
             state=np.zeros(STATE_SIZE, dtype=np.int64),
-            slots=np.zeros(_slots_for(room), dtype=np.uint64),
-            records=np.zeros((room, CONNECTION_WORDS), dtype=np.int64),
-            legs=np.zeros((2 * room, LEG_WORDS), dtype=np.int64),
-            credits=np.zeros((2 * room, 2), dtype=np.int32),
-            refusals=np.zeros((room, REFUSAL_WORDS), dtype=np.int64),
-            firsts=np.zeros((_FIRST_ROOM, FIRST_WORDS), dtype=np.int64),
+            slots=zeros(_slots_for(room), np.uint64),
+            records=zeros(room * CONNECTION_WORDS, np.int64),
+            births=zeros((room, BIRTH_WORDS), np.int64),
+            legs=zeros(2 * room * LEG_WORDS, np.int64),
+            credits=zeros((2 * room, 2), np.int32),
+            refusals=zeros((room, REFUSAL_WORDS), np.int64),
+            firsts=zeros((_FIRST_ROOM, FIRST_WORDS), np.int64),
             secret=secret,
         )
         self.counted = Counted(
@@ -95,6 +105,7 @@ class Connections:
         self._numbers: I4 = np.zeros(0, dtype=np.int32)
         self._acl_numbers: I4 = np.zeros(0, dtype=np.int32)
         self._policy = -1
+        self._names: I8 = np.zeros((BLOCK, NAME_WORDS), dtype=np.int64)
 
     def __len__(self) -> int:
         """Count them."""
@@ -130,7 +141,7 @@ class Connections:
         counts = self.counted.interfaces
         missing = len(self._interfaces) - counts.shape[0]
         if missing > 0:
-            self.counted = self.counted._replace(interfaces=_with_room(counts, missing))
+            self.counted = self.counted._replace(interfaces=with_room(counts, missing))
 
     def number(
         self,
@@ -176,6 +187,7 @@ class Connections:
                 scopes,
                 self._numbers,
                 ICMP_KINDS,
+                self._names,
                 out,
                 stops_to_adopt,
                 row,
@@ -194,16 +206,16 @@ class Connections:
         """Say what would have admitted a connection that was open before, by interface id."""
         before = -1  # of one interface, the last one counts: it stands first
         for interface_id, rule_set in rule_sets:
-            if self.observed.state[LEGS_USED] == self.observed.legs.shape[0]:
+            leg = int(self.observed.state[LEGS_USED]) * LEG_WORDS
+            if leg == self.observed.legs.shape[0]:
                 self._more_legs()
-            leg = int(self.observed.state[LEGS_USED])
             self.observed.state[LEGS_USED] += 1
-            row = self.observed.legs[leg]
-            row[LEG_INTERFACE], row[LEG_OPENED] = self._interfaces[interface_id], rule_set
+            row = self.observed.legs[leg : leg + LEG_WORDS]
+            row[LEG_PLACE], row[LEG_OPENED] = self._interfaces[interface_id], rule_set
             row[LEG_NEXT] = before
             before = leg
             self._hold_rules(rule_set)
-        self.observed.records[number - 1, ADOPTED] = before
+        self.records[number - 1, ADOPTED] = before
 
     def see(
         self,
@@ -238,12 +250,11 @@ class Connections:
                 self._more_legs()
             elif stop == NO_ROOM_FOR_CREDITS:
                 kept = self.observed.credits
-                more = np.zeros_like(kept)
-                self.observed = self.observed._replace(credits=np.concatenate([kept, more]))
+                self.observed = self.observed._replace(credits=with_room(kept, kept.shape[0]))
             elif stop == NO_ROOM_FOR_REFUSALS:
                 refusals = self.observed.refusals
                 self.observed = self.observed._replace(
-                    refusals=_with_room(refusals, refusals.shape[0])
+                    refusals=with_room(refusals, refusals.shape[0])
                 )
             elif stop == NO_ROOM_FOR_ENTRIES:
                 self._more_entries()
@@ -251,7 +262,12 @@ class Connections:
     @property
     def records(self) -> I8:
         """The connections by number less one, shape (connections, CONNECTION_WORDS)."""
-        return self.observed.records[: len(self)]
+        return self.observed.records.reshape(-1, CONNECTION_WORDS)[: len(self)]
+
+    @property
+    def births(self) -> I8:
+        """Time and number of the first frame of each, shape (connections, BIRTH_WORDS)."""
+        return self.observed.births[: len(self)]
 
     @property
     def refusals(self) -> I8:
@@ -271,10 +287,10 @@ class Connections:
     def legs_of(self, number: int) -> list[I8]:
         """Return the legs of a connection, in the order in which it first passed interfaces."""
         found = []
-        leg = int(self.observed.records[number - 1, LEGS])
+        leg = int(self.records[number - 1, LEGS])
         while leg >= 0:
-            found.append(self.observed.legs[leg])
-            leg = int(self.observed.legs[leg, LEG_NEXT])
+            found.append(self.observed.legs[leg : leg + LEG_WORDS])
+            leg = int(found[-1][LEG_NEXT])
         return found
 
     def entries(self) -> dict[tuple[str, int, int], int]:
@@ -290,21 +306,23 @@ class Connections:
         rules = self.counted.rules
         if highest >= rules.shape[0]:
             more = max(highest + 1 - rules.shape[0], rules.shape[0])
-            self.counted = self.counted._replace(rules=_with_room(rules, more))
+            self.counted = self.counted._replace(rules=with_room(rules, more))
 
     def _grow(self) -> None:
-        records = self.observed.records
-        used = records.shape[0]
-        records = _with_room(records, used if used < 1 << 22 else used // 4)
-        self.observed = self.observed._replace(records=records)
-        if 2 * records.shape[0] > self.observed.slots.shape[0]:
-            slots = np.zeros(_slots_for(records.shape[0]), dtype=np.uint64)
+        used = self.observed.births.shape[0]
+        more = used if used < 1 << 22 else used // 4
+        self.observed = self.observed._replace(
+            records=with_room(self.observed.records, more * CONNECTION_WORDS),
+            births=with_room(self.observed.births, more),
+        )
+        if 2 * (used + more) > self.observed.slots.shape[0]:
+            slots = zeros(_slots_for(used + more), np.uint64)
             self.observed = self.observed._replace(slots=slots)
             reindex(self.observed)
 
     def _more_legs(self) -> None:
         legs = self.observed.legs
-        self.observed = self.observed._replace(legs=_with_room(legs, legs.shape[0]))
+        self.observed = self.observed._replace(legs=with_room(legs, legs.shape[0]))
 
     def _more_entries(self) -> None:
         old = self.counted.entries
@@ -319,18 +337,14 @@ class Connections:
 
     def _make_room_for_firsts(self) -> None:
         old = self.observed.firsts
-        self.observed = self.observed._replace(firsts=np.zeros_like(old))
+        self.observed = self.observed._replace(firsts=zeros(old.shape, np.int64))
         keep_firsts(self.observed, old)
         if 4 * int(self.observed.state[FIRSTS]) > old.shape[0]:
             kept = self.observed.firsts
-            room = np.zeros((2 * old.shape[0], FIRST_WORDS), dtype=np.int64)
+            room = zeros((2 * old.shape[0], FIRST_WORDS), np.int64)
             self.observed = self.observed._replace(firsts=room)
             keep_firsts(self.observed, kept)
 
 
 def _slots_for(connections: int) -> int:
     return 1 << (2 * connections - 1).bit_length()
-
-
-def _with_room(array: I8, more: int) -> I8:
-    return np.concatenate([array, np.zeros((more, *array.shape[1:]), dtype=array.dtype)])

@@ -7,11 +7,11 @@ from typing import Final, NamedTuple
 
 from secgroup.engine.columns import I4, I8, U8
 
-#: Words of a connection, in `Observed.records`. First its name: two ends (address hi, lo each),
-#: the lower one first unless ICMP gives them an order; PORTS: ports of both ends 0-31, protocol
-#: 32-39 and the below; SCOPE: scope + 1 (high 32 bits), and of ICMP the type 16-23 and code or
-#: identifier 0-15. Then MARKS: bits below, and of the first packet TCP flags 8-15, ICMP type
-#: 16-23 and code 24-31, sequence number 32-63. Then numbers.
+#: Words of a connection, in `Observed.records`: two cache lines. First its name: two ends
+#: (address hi, lo each), the lower one first unless ICMP gives them an order; PORTS: ports of both
+#: ends 0-31, protocol 32-39 and the below; SCOPE: scope + 1 (high 32 bits), and of ICMP the type
+#: 16-23 and code or identifier 0-15. Then MARKS: bits below, and of the first packet TCP flags
+#: 8-15, ICMP type 16-23 and code 24-31, sequence number 32-63. Then numbers.
 A_HI: Final = 0
 A_LO: Final = 1
 B_HI: Final = 2
@@ -19,19 +19,23 @@ B_LO: Final = 3
 PORTS: Final = 4
 SCOPE: Final = 5
 MARKS: Final = 6
-LAST_NS: Final = 7
-FIRST_NS: Final = 8
-FIRST_FRAME: Final = 9
-ACCEPTED: Final = 10
-OCTETS: Final = 11
-LATE: Final = 12
-AFTER: Final = 13
-AFTER_ACCEPTED: Final = 14
-#: Row in `refusals`, in `legs` of the first leg, in `legs` of the first adopted one; -1 is none.
-REFUSAL: Final = 15
-LEGS: Final = 16
-ADOPTED: Final = 17
-CONNECTION_WORDS: Final = 18
+#: Row in `legs` of the first leg; -1 is none.
+LEGS: Final = 7
+LAST_NS: Final = 8
+ACCEPTED: Final = 9
+OCTETS: Final = 10
+LATE: Final = 11
+AFTER: Final = 12
+AFTER_ACCEPTED: Final = 13
+#: Row in `refusals`, in `legs` of the first adopted one; -1 is none.
+REFUSAL: Final = 14
+ADOPTED: Final = 15
+CONNECTION_WORDS: Final = 16
+
+#: Words of its birth: time and number of the first frame.
+FIRST_NS: Final = 0
+FIRST_FRAME: Final = 1
+BIRTH_WORDS: Final = 2
 
 #: Bits of PORTS.
 IPV6_BIT: Final = 40
@@ -47,19 +51,23 @@ FIN_OF_B: Final = 16
 FIRST_IS_TCP: Final = 32
 FIRST_FROM_B: Final = 64
 
-#: Words of a leg: interface, direction of its first packet; numbers of the rule sets that admitted
-#: the opener of its entry, and that last let packets without one pass, ingress and egress; reason
-#: and time of the last packet, packets, first of the `credits` (-1), next leg (-1).
-LEG_INTERFACE: Final = 0
-LEG_DIRECTION: Final = 1
-LEG_OPENED: Final = 2
-LEG_JUDGED: Final = 3
-LEG_REASON: Final = 5
-LEG_PASSED_MS: Final = 6
-LEG_PACKETS: Final = 7
-LEG_CREDITS: Final = 8
-LEG_NEXT: Final = 9
-LEG_WORDS: Final = 10
+#: Words of a leg, one cache line: its PLACE: interface 0-31, direction of its first packet 32,
+#: reason of the last one 40-47; numbers of the rule sets that admitted the opener of its entry,
+#: and that last let packets without one pass, ingress and egress; time of the last packet,
+#: packets, first of the `credits` (-1), next leg (-1).
+LEG_PLACE: Final = 0
+LEG_OPENED: Final = 1
+LEG_JUDGED: Final = 2
+LEG_PASSED_MS: Final = 4
+LEG_PACKETS: Final = 5
+LEG_CREDITS: Final = 6
+LEG_NEXT: Final = 7
+LEG_WORDS: Final = 8
+
+#: Words of what names a packet's connection, before it is looked for: its ends in order, PORTS,
+#: SCOPE, MARKS, hash.
+TAG: Final = 7
+NAME_WORDS: Final = 8
 
 #: Words of a refusal: the packet that was rejected, where and why. PACKET has its place among
 #: those ends: bit 0 from B, bit 1 ports known, bit 2 ICMP, type 8-15, code 16-23.
@@ -77,14 +85,12 @@ REFUSED_POLICY: Final = 10
 REFUSAL_WORDS: Final = 11
 
 #: Words of a remembered first fragment: addresses, then what else names it, then the time and
-#: what stands for it: PORTS, SCOPE and MARKS of its connection's name, and swapped ends.
+#: what names its connection, NAME_WORDS from FIRST_WHAT on.
 FIRST_NAME: Final = 4
 FIRST_ID: Final = 5
 FIRST_MS: Final = 6
-FIRST_PORTS: Final = 7
-FIRST_KIND: Final = 8
-FIRST_MARKS: Final = 9
-FIRST_WORDS: Final = 10
+FIRST_WHAT: Final = 7
+FIRST_WORDS: Final = 15
 
 #: Places of `Observed.state`.
 CONNECTIONS: Final = 0
@@ -124,9 +130,10 @@ class Observed(NamedTuple):
     state : int64, shape (STATE_SIZE,)
     slots : uint64, shape (a power of two,)
         0, or 32 bits of hash (high) and the number of the latest connection of that name.
-    records : int64, shape (connections, CONNECTION_WORDS)
-        Row n - 1 is connection n.
-    legs : int64, shape (legs, LEG_WORDS)
+    records : int64, shape (connections * CONNECTION_WORDS,)
+        Connection n is the one before place n.
+    births : int64, shape (connections, BIRTH_WORDS)
+    legs : int64, shape (legs * LEG_WORDS,)
     credits : int32, shape (credits, 2)
         The rule sets that a leg has been counted for, and the next one's place (-1).
     refusals : int64, shape (refusals, REFUSAL_WORDS)
@@ -139,6 +146,7 @@ class Observed(NamedTuple):
     state: I8
     slots: U8
     records: I8
+    births: I8
     legs: I8
     credits: I4
     refusals: I8

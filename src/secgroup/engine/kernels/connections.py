@@ -7,7 +7,7 @@ Which packets are of one connection, and what a decision does to it, `replay.con
 import numpy as np
 
 from secgroup.engine.columns import I4, I8, U1, U8
-from secgroup.engine.kernels import kernel
+from secgroup.engine.kernels import kernel, prefetch
 from secgroup.engine.kernels.aggregate import hash_of_six
 from secgroup.engine.layout import (
     FIRST_FRAGMENT,
@@ -30,6 +30,7 @@ from secgroup.engine.observed import (
     B_HI,
     B_LO,
     CLOCK_MS,
+    CONNECTION_WORDS,
     CONNECTIONS,
     COUNT_CONNECTIONS,
     COUNT_OCTETS,
@@ -43,12 +44,10 @@ from secgroup.engine.observed import (
     FIRST_FROM_B,
     FIRST_ID,
     FIRST_IS_TCP,
-    FIRST_KIND,
-    FIRST_MARKS,
     FIRST_MS,
     FIRST_NAME,
     FIRST_NS,
-    FIRST_PORTS,
+    FIRST_WHAT,
     FIRST_WORDS,
     FIRSTS,
     HAS_ENDING,
@@ -58,17 +57,17 @@ from secgroup.engine.observed import (
     LAST_NS,
     LATE,
     LEG_CREDITS,
-    LEG_DIRECTION,
-    LEG_INTERFACE,
     LEG_JUDGED,
     LEG_NEXT,
     LEG_OPENED,
     LEG_PACKETS,
     LEG_PASSED_MS,
-    LEG_REASON,
+    LEG_PLACE,
+    LEG_WORDS,
     LEGS,
     LEGS_USED,
     MARKS,
+    NAME_WORDS,
     NO_ROOM,
     NO_ROOM_FOR_CREDITS,
     NO_ROOM_FOR_ENTRIES,
@@ -94,6 +93,7 @@ from secgroup.engine.observed import (
     REFUSED_RULES,
     SCOPE,
     STOP,
+    TAG,
     TO_ADOPT,
     WAS_OPEN,
     Counted,
@@ -102,6 +102,10 @@ from secgroup.engine.observed import (
 
 #: How long a first fragment is remembered.
 LIFETIME_MS = 30_000
+
+#: Rows whose connections are looked for together, and how far ahead their lines are asked for.
+BLOCK = 32
+AHEAD = 8
 
 #: The state after which a TCP connection is over.
 TIME_WAIT = 7
@@ -220,14 +224,14 @@ def place_of(
     place = tag & mask
     while slots[place] != 0:
         if np.int64(slots[place] >> np.uint64(32)) == tag:
-            at = np.int64(slots[place] & np.uint64(0xFFFFFFFF)) - 1
+            at = (np.int64(slots[place] & np.uint64(0xFFFFFFFF)) - 1) * CONNECTION_WORDS
             if (
-                records[at, PORTS] == ports
-                and records[at, A_LO] == w1
-                and records[at, B_LO] == w3
-                and records[at, A_HI] == w0
-                and records[at, B_HI] == w2
-                and records[at, SCOPE] == scope
+                records[at + PORTS] == ports
+                and records[at + A_LO] == w1
+                and records[at + B_LO] == w3
+                and records[at + A_HI] == w0
+                and records[at + B_HI] == w2
+                and records[at + SCOPE] == scope
             ):
                 return place
         place = (place + 1) & mask
@@ -238,13 +242,14 @@ def place_of(
 def reindex(observed: Observed) -> None:
     """Put the latest connection of every name into an index that is empty."""
     slots, records = observed.slots, observed.records
-    for row in range(observed.state[CONNECTIONS]):
-        w0, w1 = records[row, A_HI], records[row, A_LO]
-        w2, w3 = records[row, B_HI], records[row, B_LO]
-        ports, scope = records[row, PORTS], records[row, SCOPE]
+    for number in range(observed.state[CONNECTIONS]):
+        at = number * CONNECTION_WORDS
+        w0, w1 = records[at + A_HI], records[at + A_LO]
+        w2, w3 = records[at + B_HI], records[at + B_LO]
+        ports, scope = records[at + PORTS], records[at + SCOPE]
         tag = tag_of(observed.secret, w0, w1, w2, w3, ports, scope)
         place = place_of(slots, records, tag, w0, w1, w2, w3, ports, scope)
-        slots[place] = np.uint64(tag << 32 | row + 1)
+        slots[place] = np.uint64(tag << 32 | number + 1)
 
 
 @kernel
@@ -264,6 +269,109 @@ def is_followed(marks: int, new_marks: int) -> bool:
 
 
 @kernel
+def write_name(
+    secret: U8,
+    names: I8,
+    at: int,
+    source_hi: int,
+    source_lo: int,
+    destination_hi: int,
+    destination_lo: int,
+    ports: int,
+    kind: int,
+    marks: int,
+    scope: int,
+) -> None:
+    """Write what names a packet's connection, with its ends in order.
+
+    Parameters
+    ----------
+    ports : int
+        PORTS as its source sees them.
+    kind : int
+        As `kind_of` returns it; 0 without ICMP.
+
+    """
+    if ports >> ICMP_BIT & 1 != 0:
+        swapped = kind >> 32 & 1 != 0
+    else:
+        swapped = is_below(
+            np.uint64(destination_hi),
+            np.uint64(destination_lo),
+            ports >> 16 & 0xFFFF,
+            np.uint64(source_hi),
+            np.uint64(source_lo),
+            ports & 0xFFFF,
+        )
+    w0, w1, w2, w3 = source_hi, source_lo, destination_hi, destination_lo
+    if swapped:
+        w0, w1, w2, w3 = destination_hi, destination_lo, source_hi, source_lo
+        ports = ports & ~0xFFFFFFFF | ports >> 16 & 0xFFFF | (ports & 0xFFFF) << 16
+        marks |= FIRST_FROM_B
+    scope = (scope + 1) << 32 | kind & 0xFFFFFFFF
+    names[at, A_HI] = w0
+    names[at, A_LO] = w1
+    names[at, B_HI] = w2
+    names[at, B_LO] = w3
+    names[at, PORTS] = ports
+    names[at, SCOPE] = scope
+    names[at, MARKS] = marks
+    names[at, TAG] = tag_of(secret, w0, w1, w2, w3, ports, scope)
+
+
+@kernel
+def name_block(
+    secret: U8,
+    packets: Packets,
+    scopes: I4,
+    icmp_kinds: U1,
+    slots: U8,
+    names: I8,
+    begin: int,
+    end: int,
+) -> None:
+    """Write what names the connections of a block of rows, and ask for their cache lines.
+
+    Of a later fragment it is what its own bytes say.
+    """
+    mask = slots.shape[0] - 1
+    for row in range(begin, end):
+        shape = np.int64(packets.shape[row])
+        is_ipv6 = np.int64(packets.family[row] == 6)
+        ports = np.int64(packets.protocol[row]) << 32 | is_ipv6 << IPV6_BIT
+        kind = np.int64(0)
+        marks = np.int64(0)
+        if shape & HAS_PORTS != 0:
+            ports |= np.int64(packets.source_port[row])
+            ports |= np.int64(packets.destination_port[row]) << 16
+            ports |= np.int64(1) << PORTS_BIT
+        if shape & HAS_TCP != 0:
+            marks |= FIRST_IS_TCP | np.int64(packets.tcp_flags[row]) << 8
+            marks |= np.int64(packets.sequence[row]) << 32
+        if shape & HAS_ICMP != 0:
+            icmp_type = np.int64(packets.icmp_type[row])
+            code = np.int64(packets.icmp_code[row])
+            identifier = np.int64(packets.identifier[row])
+            ports |= np.int64(1) << ICMP_BIT
+            kind = kind_of(icmp_kinds, is_ipv6, icmp_type, code, identifier)
+            marks |= icmp_type << 16 | code << 24
+        write_name(
+            secret,
+            names,
+            row - begin,
+            np.int64(packets.source_hi[row]),
+            np.int64(packets.source_lo[row]),
+            np.int64(packets.destination_hi[row]),
+            np.int64(packets.destination_lo[row]),
+            ports,
+            kind,
+            marks,
+            np.int64(scopes[row]),
+        )
+        prefetch(slots, names[row - begin, TAG] & mask)
+
+
+@kernel
 def number_connections(
     observed: Observed,
     packets: Packets,
@@ -273,6 +381,7 @@ def number_connections(
     scopes: I4,
     interfaces: I4,
     icmp_kinds: U1,
+    names: I8,
     out: I8,
     stops_to_adopt: bool,
     begin: int,
@@ -292,6 +401,8 @@ def number_connections(
         Row of the packets' interfaces -> number that lasts.
     icmp_kinds : uint8, shape (2, 256)
         `layout.ICMP_KINDS`.
+    names : int64, shape (BLOCK, NAME_WORDS)
+        Room.
     out : int64, shape (n,)
         Written; 0 for what is of no connection.
     stops_to_adopt : bool
@@ -304,14 +415,27 @@ def number_connections(
 
     """
     state, slots, records = observed.state, observed.slots, observed.records
-    firsts, secret = observed.firsts, observed.secret
+    births, firsts, secret = observed.births, observed.firsts, observed.secret
+    capacity = births.shape[0]
+    mask = slots.shape[0] - 1
     state[STOP] = DONE
     row = begin
+    block = begin
+    named = begin
     while row < end:
+        if row >= named:
+            block = row
+            named = min(end, row + BLOCK)
+            name_block(secret, packets, scopes, icmp_kinds, slots, names, block, named)
+            for each in range(block, named):
+                slot = slots[names[each - block, TAG] & mask] & np.uint64(0xFFFFFFFF)
+                if slot != 0:
+                    prefetch(records, (np.int64(slot) - 1) * CONNECTION_WORDS)
         behind = row + 1
         while behind < end and frames[behind] == frames[row]:
             behind += 1
         last = behind - 1
+        at = row - block
         shape = np.int64(packets.shape[last])
         if packets.time_ms[row] > state[NUMBERED_MS]:
             state[NUMBERED_MS] = packets.time_ms[row]
@@ -320,43 +444,24 @@ def number_connections(
                 out[each] = 0
             row = behind
             continue
-        source_hi = np.int64(packets.source_hi[last])
-        source_lo = np.int64(packets.source_lo[last])
-        destination_hi = np.int64(packets.destination_hi[last])
-        destination_lo = np.int64(packets.destination_lo[last])
-        is_ipv6 = np.int64(packets.family[last] == 6)
-        # What names the connection, from the source's side.
-        ports = np.int64(packets.protocol[last]) << 32 | is_ipv6 << IPV6_BIT
-        kind = np.int64(0)
-        marks = np.int64(0)
-        if shape & HAS_PORTS != 0:
-            ports |= np.int64(packets.source_port[last])
-            ports |= np.int64(packets.destination_port[last]) << 16
-            ports |= np.int64(1) << PORTS_BIT
-        if shape & HAS_TCP != 0:
-            marks |= FIRST_IS_TCP | np.int64(packets.tcp_flags[last]) << 8
-            marks |= np.int64(packets.sequence[last]) << 32
-        if shape & HAS_ICMP != 0:
-            icmp_type = np.int64(packets.icmp_type[last])
-            code = np.int64(packets.icmp_code[last])
-            identifier = np.int64(packets.identifier[last])
-            ports |= np.int64(1) << ICMP_BIT
-            kind = kind_of(icmp_kinds, is_ipv6, icmp_type, code, identifier)
-            marks |= icmp_type << 16 | code << 24
         if shape & (FIRST_FRAGMENT | LATER_FRAGMENT) != 0:
-            identification = np.int64(packets.fragment_id[last]) | np.int64(1) << 32
             if shape & FIRST_FRAGMENT != 0 and (
                 (state[FIRSTS] + behind - row) * 2 > firsts.shape[0]
             ):
                 state[STOP] = NO_ROOM_FOR_FIRSTS
                 return row
+            source_hi = np.int64(packets.source_hi[last])
+            source_lo = np.int64(packets.source_lo[last])
+            destination_hi = np.int64(packets.destination_hi[last])
+            destination_lo = np.int64(packets.destination_lo[last])
+            identification = np.int64(packets.fragment_id[last]) | np.int64(1) << 32
             for each in range(row, behind):
                 if shape & LATER_FRAGMENT != 0 and (each < last or decisions.first[each] == -1):
                     continue
                 name = (
                     np.int64(interfaces[packets.interface[each]])
                     | np.int64(packets.direction[each]) << 32
-                    | is_ipv6 << 33
+                    | np.int64(packets.family[each] == 6) << 33
                     | np.int64(packets.fragment_protocol[each]) << 40
                 )
                 place = place_of_first(
@@ -369,13 +474,25 @@ def number_connections(
                     name,
                     identification,
                 )
+                is_known = firsts[place, FIRST_ID] != 0
                 if shape & LATER_FRAGMENT != 0:
-                    if firsts[place, FIRST_ID] != 0:
-                        ports = np.int64(firsts[place, FIRST_PORTS])
-                        kind = np.int64(firsts[place, FIRST_KIND])
-                        marks = np.int64(firsts[place, FIRST_MARKS])
+                    if is_known:
+                        # A later one is named as its first, between the same ends.
+                        for word in range(NAME_WORDS):
+                            names[at, word] = firsts[place, FIRST_WHAT + word]
+                        kind = names[at, SCOPE] & 0xFFFFFFFF
+                        names[at, SCOPE] = (np.int64(scopes[row]) + 1) << 32 | kind
+                        names[at, TAG] = tag_of(
+                            secret,
+                            names[at, A_HI],
+                            names[at, A_LO],
+                            names[at, B_HI],
+                            names[at, B_LO],
+                            names[at, PORTS],
+                            names[at, SCOPE],
+                        )
                     continue
-                if firsts[place, FIRST_ID] == 0:
+                if not is_known:
                     state[FIRSTS] += 1
                     firsts[place, 0] = source_hi
                     firsts[place, 1] = source_lo
@@ -384,58 +501,43 @@ def number_connections(
                     firsts[place, FIRST_NAME] = name
                     firsts[place, FIRST_ID] = identification
                 firsts[place, FIRST_MS] = state[NUMBERED_MS]
-                firsts[place, FIRST_PORTS] = ports
-                firsts[place, FIRST_KIND] = kind
-                firsts[place, FIRST_MARKS] = marks
-        if ports >> ICMP_BIT & 1 != 0:
-            swapped = kind >> 32 & 1 != 0
-        else:
-            swapped = is_below(
-                np.uint64(destination_hi),
-                np.uint64(destination_lo),
-                ports >> 16 & 0xFFFF,
-                np.uint64(source_hi),
-                np.uint64(source_lo),
-                ports & 0xFFFF,
-            )
-        w0, w1, w2, w3 = source_hi, source_lo, destination_hi, destination_lo
-        if swapped:
-            w0, w1, w2, w3 = destination_hi, destination_lo, source_hi, source_lo
-            low = ports & 0xFFFF
-            ports = ports & ~0xFFFFFFFF | ports >> 16 & 0xFFFF | low << 16
-            marks |= FIRST_FROM_B
-        scope = (np.int64(scopes[row]) + 1) << 32 | kind & 0xFFFFFFFF
-        tag = tag_of(secret, w0, w1, w2, w3, ports, scope)
+                for word in range(NAME_WORDS):
+                    firsts[place, FIRST_WHAT + word] = names[at, word]
+        w0, w1 = names[at, A_HI], names[at, A_LO]
+        w2, w3 = names[at, B_HI], names[at, B_LO]
+        ports, scope = names[at, PORTS], names[at, SCOPE]
+        marks, tag = np.int64(names[at, MARKS]), np.int64(names[at, TAG])
         place = place_of(slots, records, tag, w0, w1, w2, w3, ports, scope)
         number = np.int64(slots[place] & np.uint64(0xFFFFFFFF))
         is_new = number == 0
         if not is_new:
-            is_new = is_followed(np.int64(records[number - 1, MARKS]), marks)
+            known = np.int64(records[(number - 1) * CONNECTION_WORDS + MARKS])
+            is_new = is_followed(known, marks)
         if is_new:
             number = np.int64(state[CONNECTIONS]) + 1
-            if number > records.shape[0] or 2 * number > slots.shape[0]:
+            if number > capacity or 2 * number > slots.shape[0]:
                 state[STOP] = NO_ROOM
                 return row
             state[CONNECTIONS] = number
             slots[place] = np.uint64(tag << 32 | number)
-            at = number - 1
             if marks & FIRST_IS_TCP != 0 and marks >> 8 & 0x17 != 0x02:
                 marks |= WAS_OPEN
-            records[at, A_HI] = w0
-            records[at, A_LO] = w1
-            records[at, B_HI] = w2
-            records[at, B_LO] = w3
-            records[at, PORTS] = ports
-            records[at, SCOPE] = scope
-            records[at, MARKS] = marks
-            records[at, FIRST_NS] = times_ns[row]
-            records[at, LAST_NS] = times_ns[row]
-            records[at, FIRST_FRAME] = frames[row]
-            records[at, REFUSAL] = -1
-            records[at, LEGS] = -1
-            records[at, ADOPTED] = -1
+            born = (number - 1) * CONNECTION_WORDS
+            records[born + A_HI] = w0
+            records[born + A_LO] = w1
+            records[born + B_HI] = w2
+            records[born + B_LO] = w3
+            records[born + PORTS] = ports
+            records[born + SCOPE] = scope
+            records[born + MARKS] = marks
+            records[born + LEGS] = -1
+            records[born + LAST_NS] = times_ns[row]
+            records[born + REFUSAL] = -1
+            records[born + ADOPTED] = -1
+            births[number - 1, FIRST_NS] = times_ns[row]
+            births[number - 1, FIRST_FRAME] = frames[row]
         if shape & HAS_TCP != 0 and packets.tcp_flags[last] & 0x05 != 0:
-            records[number - 1, MARKS] |= HAS_ENDING
+            records[(number - 1) * CONNECTION_WORDS + MARKS] |= HAS_ENDING
         for each in range(row, behind):
             out[each] = number
         row = behind
@@ -459,38 +561,38 @@ def pass_leg(
     Preconditions: there is room for a leg.
     """
     state, records, legs = observed.state, observed.records, observed.legs
-    leg = np.int64(records[at, LEGS])
+    low = np.int64(0xFFFFFFFF)
+    leg = np.int64(records[at + LEGS])
     tail = np.int64(-1)
-    while leg >= 0 and legs[leg, LEG_INTERFACE] != interface:
+    while leg >= 0 and legs[leg + LEG_PLACE] & low != interface:
         tail = leg
-        leg = np.int64(legs[leg, LEG_NEXT])
+        leg = np.int64(legs[leg + LEG_NEXT])
     if leg < 0:
-        leg = np.int64(state[LEGS_USED])
-        state[LEGS_USED] = leg + 1
-        legs[leg, LEG_INTERFACE] = interface
-        legs[leg, LEG_DIRECTION] = direction
-        legs[leg, LEG_OPENED] = 0
-        legs[leg, LEG_JUDGED] = 0
-        legs[leg, LEG_JUDGED + 1] = 0
-        legs[leg, LEG_PACKETS] = 0
-        legs[leg, LEG_CREDITS] = -1
-        legs[leg, LEG_NEXT] = -1
+        leg = np.int64(state[LEGS_USED]) * LEG_WORDS
+        state[LEGS_USED] += 1
+        legs[leg + LEG_PLACE] = interface | direction << 32
+        legs[leg + LEG_OPENED] = 0
+        legs[leg + LEG_JUDGED] = 0
+        legs[leg + LEG_JUDGED + 1] = 0
+        legs[leg + LEG_PACKETS] = 0
+        legs[leg + LEG_CREDITS] = -1
+        legs[leg + LEG_NEXT] = -1
         if tail < 0:
-            records[at, LEGS] = leg
+            records[at + LEGS] = leg
         else:
-            legs[tail, LEG_NEXT] = leg
-        adopted = np.int64(records[at, ADOPTED])
-        while adopted >= 0 and legs[adopted, LEG_INTERFACE] != interface:
-            adopted = np.int64(legs[adopted, LEG_NEXT])
+            legs[tail + LEG_NEXT] = leg
+        adopted = np.int64(records[at + ADOPTED])
+        while adopted >= 0 and legs[adopted + LEG_PLACE] & low != interface:
+            adopted = np.int64(legs[adopted + LEG_NEXT])
         if adopted >= 0:
-            legs[leg, LEG_OPENED] = legs[adopted, LEG_OPENED]
+            legs[leg + LEG_OPENED] = legs[adopted + LEG_OPENED]
     if reason == NEW:
-        legs[leg, LEG_OPENED] = rule_set
+        legs[leg + LEG_OPENED] = rule_set
     elif BY_RULES >> reason & 1 != 0:
-        legs[leg, LEG_JUDGED + direction] = rule_set
-    legs[leg, LEG_REASON] = reason
-    legs[leg, LEG_PASSED_MS] = state[CLOCK_MS]
-    legs[leg, LEG_PACKETS] += 1
+        legs[leg + LEG_JUDGED + direction] = rule_set
+    legs[leg + LEG_PLACE] = legs[leg + LEG_PLACE] & 0x1FFFFFFFF | reason << 40
+    legs[leg + LEG_PASSED_MS] = state[CLOCK_MS]
+    legs[leg + LEG_PACKETS] += 1
 
 
 @kernel
@@ -529,30 +631,30 @@ def tally(
     counts[interface, COUNT_OCTETS + which] += length
     if at < 0 or accepted == 0:
         return
-    leg = np.int64(records[at, LEGS])
-    while leg >= 0 and legs[leg, LEG_INTERFACE] != interface:
-        leg = np.int64(legs[leg, LEG_NEXT])
+    leg = np.int64(records[at + LEGS])
+    while leg >= 0 and legs[leg + LEG_PLACE] & 0xFFFFFFFF != interface:
+        leg = np.int64(legs[leg + LEG_NEXT])
     if leg < 0:
         return
-    if legs[leg, LEG_PACKETS] == 1:
+    if legs[leg + LEG_PACKETS] == 1:
         counts[interface, COUNT_CONNECTIONS] += 1
     owed = np.int64(0)
     if reason == ESTABLISHED:
-        owed = np.int64(legs[leg, LEG_OPENED])
+        owed = np.int64(legs[leg + LEG_OPENED])
     elif BY_RULES >> reason & 1 != 0:
         owed = rule_set
     if owed <= 0:
         return
     rules[owed, 0] += 1
-    credit = np.int64(legs[leg, LEG_CREDITS])
+    credit = np.int64(legs[leg + LEG_CREDITS])
     while credit >= 0 and kept[credit, 0] != owed:
         credit = np.int64(kept[credit, 1])
     if credit < 0:
         credit = np.int64(observed.state[CREDITS_USED])
         observed.state[CREDITS_USED] = credit + 1
         kept[credit, 0] = owed
-        kept[credit, 1] = legs[leg, LEG_CREDITS]
-        legs[leg, LEG_CREDITS] = credit
+        kept[credit, 1] = legs[leg + LEG_CREDITS]
+        legs[leg + LEG_CREDITS] = credit
         rules[owed, 1] += 1
 
 
@@ -595,6 +697,15 @@ def see(
     state[STOP] = DONE
     row = begin
     while row < end:
+        # Far ahead the connection's lines, less far the line of its first leg.
+        if row + 2 * AHEAD < end and connections[row + 2 * AHEAD] > 0:
+            ahead = (np.int64(connections[row + 2 * AHEAD]) - 1) * CONNECTION_WORDS
+            prefetch(records, ahead)
+            prefetch(records, ahead + LAST_NS)
+        if row + AHEAD < end and connections[row + AHEAD] > 0:
+            ahead = (np.int64(connections[row + AHEAD]) - 1) * CONNECTION_WORDS
+            if records[ahead + LEGS] >= 0:
+                prefetch(observed.legs, records[ahead + LEGS])
         behind = row + 1
         while behind < end and frames[behind] == frames[row]:
             behind += 1
@@ -603,7 +714,7 @@ def see(
         if decisions.reason[row] == 0:
             row = behind
             continue
-        if state[LEGS_USED] + behind - row > observed.legs.shape[0]:
+        if (state[LEGS_USED] + behind - row) * LEG_WORDS > observed.legs.shape[0]:
             state[STOP] = NO_ROOM_FOR_LEGS
             return row
         if state[CREDITS_USED] + behind - row > observed.credits.shape[0]:
@@ -616,9 +727,9 @@ def see(
             state[STOP] = NO_ROOM_FOR_ENTRIES
             return row
         last = behind - 1
-        at = np.int64(connections[row]) - 1
+        at = (np.int64(connections[row]) - 1) * CONNECTION_WORDS
         if at >= 0:
-            records[at, LAST_NS] = max(records[at, LAST_NS], times_ns[last])
+            records[at + LAST_NS] = max(records[at + LAST_NS], times_ns[last])
             is_tracked = False
             ends = False
             for each in range(row, behind):
@@ -637,23 +748,23 @@ def see(
                     after = np.int64(decisions.state_after[each])
                     ends = ends or after in (0, TIME_WAIT)
             accepted = np.int64(decisions.accepted[last])
-            marks = np.int64(records[at, MARKS])
+            marks = np.int64(records[at + MARKS])
             shape = np.int64(packets.shape[last])
-            from_b = packets.source_hi[last] == np.uint64(records[at, B_HI])
-            from_b = from_b and packets.source_lo[last] == np.uint64(records[at, B_LO])
-            is_same = records[at, A_HI] == records[at, B_HI]
-            is_same = is_same and records[at, A_LO] == records[at, B_LO]
-            if records[at, REFUSAL] >= 0:
-                records[at, AFTER] += 1
-                records[at, AFTER_ACCEPTED] += accepted
+            from_b = packets.source_hi[last] == np.uint64(records[at + B_HI])
+            from_b = from_b and packets.source_lo[last] == np.uint64(records[at + B_LO])
+            is_same = records[at + A_HI] == records[at + B_HI]
+            is_same = is_same and records[at + A_LO] == records[at + B_LO]
+            if records[at + REFUSAL] >= 0:
+                records[at + AFTER] += 1
+                records[at + AFTER_ACCEPTED] += accepted
             elif accepted != 0:
-                records[at, ACCEPTED] += 1
-            elif records[at, ACCEPTED] > 0 and marks & IS_OVER != 0:
-                records[at, LATE] += 1
+                records[at + ACCEPTED] += 1
+            elif records[at + ACCEPTED] > 0 and marks & IS_OVER != 0:
+                records[at + LATE] += 1
             else:
                 refusal = np.int64(state[REFUSALS])
                 state[REFUSALS] = refusal + 1
-                records[at, REFUSAL] = refusal
+                records[at + REFUSAL] = refusal
                 packet = np.int64(shape & HAS_PORTS != 0) << 1
                 packet |= np.int64(shape & HAS_ICMP != 0) << 2
                 packet |= np.int64(packets.icmp_type[last]) << 8
@@ -661,7 +772,7 @@ def see(
                 if is_same and shape & HAS_PORTS != 0:
                     # Both ends have one address: the ports tell them apart.
                     port = np.int64(packets.source_port[last])
-                    packet |= np.int64(port != records[at, PORTS] & 0xFFFF)
+                    packet |= np.int64(port != records[at + PORTS] & 0xFFFF)
                 else:
                     packet |= np.int64(from_b and not is_same)
                 refusals[refusal, REFUSED_FRAME] = frames[last]
@@ -675,7 +786,7 @@ def see(
                 refusals[refusal, REFUSED_AFTER] = decisions.state_after[last]
                 refusals[refusal, REFUSED_PACKET] = packet
                 refusals[refusal, REFUSED_POLICY] = policy
-            records[at, OCTETS] += np.int64(packets.length[last])
+            records[at + OCTETS] += np.int64(packets.length[last])
             if shape & HAS_TCP != 0 and accepted != 0:
                 flags = np.int64(packets.tcp_flags[last])
                 if is_tracked:
@@ -686,7 +797,7 @@ def see(
                     both = FIN_OF_A | FIN_OF_B
                     if flags & 0x04 != 0 or marks & both == both:
                         marks |= IS_OVER
-                records[at, MARKS] = marks
+                records[at + MARKS] = marks
         for each in range(row, behind):
             accepted = np.int64(decisions.accepted[each])
             reasons[accepted, decisions.reason[each]] += 1
