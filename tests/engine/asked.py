@@ -1,7 +1,5 @@
 """Every question that `kernels.classify` answers, asked for many packets in one call."""
 
-import numpy as np
-
 from secgroup.engine.kernels import classify, kernel
 
 ANSWERS = (
@@ -26,10 +24,10 @@ def ask(t, questions, hi, lo, out):
     """Answer each row of `questions`: interface, direction, family, protocol, value, has_icmp."""
     for i in range(questions.shape[0]):
         interface = questions[i, 0]
-        direction = np.uint8(questions[i, 1])
-        family = np.uint8(questions[i, 2])
-        protocol = np.uint8(questions[i, 3])
-        value = np.uint16(questions[i, 4])
+        direction = questions[i, 1]
+        family = questions[i, 2]
+        protocol = questions[i, 3]
+        value = questions[i, 4]
         row = t.interfaces[interface]
         found = classify.address_class(t, row.table, direction, family, hi[i], lo[i])
         ports = classify.port_class(t, row.table, direction, family, protocol, value)

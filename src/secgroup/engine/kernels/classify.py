@@ -168,7 +168,7 @@ def tracked_weight_of_class(
 @kernel
 def tracked_weight(t: Tables, table: int, family: int, hi: int, lo: int) -> int:
     """Return what `tracked_weight_of_class` does of a peer."""
-    section = section_of(t, table, 0, family)
+    section = section_of(t, table, np.intp(0), family)
     found = address_class_in(t, section, family, hi, lo)
     return t.weights[np.intp(t.sections[section].address_class) + np.intp(found)]
 
