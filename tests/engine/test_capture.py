@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from secgroup.engine import capture
+from secgroup.engine.batch import Sighting, batch_of
 from secgroup.engine.capture import Batch, read_batches
 from secgroup.engine.frames import (
     CARRIES_IP,
@@ -45,6 +46,7 @@ from secgroup.engine.layout import (
 from secgroup.errors import CaptureError, InputError
 from secgroup.net.address import Address
 from secgroup.net.capture import Frame, read_capture
+from secgroup.net.direction import Direction
 from secgroup.net.link import LINK_TYPES
 from secgroup.net.packet import Datagram, Malformed, Packet
 from secgroup.net.record import MAX_CAPTURED
@@ -52,6 +54,7 @@ from secgroup.replay.copies import Copies, _fingerprint
 from tests.net.test_link import FRAMES, NOT_IP
 from tests.net.test_pcapng import DAMAGES
 from tests.support.headers import (
+    cooked,
     cooked2,
     ethernet,
     extension,
@@ -339,9 +342,37 @@ def test_every_packet_of_every_link_cut_at_every_byte(link_type: int, decapsulat
     whole += [
         frame for packet in PACKETS for other, frame in links_of(packet) if other == link_type
     ]
+    if link_type in (113, 276):
+        write = cooked if link_type == 113 else cooked2
+        whole += [write(packet_type, PACKETS4[0]) for packet_type in range(7)]
     whole += [bytes(60), b"\xff" * 60]
     frames = [(frame[:size], len(frame)) for frame in whole for size in range(len(frame) + 1)]
     assert agree(pcap(frames, link_type), decapsulate=decapsulate, size=700) == len(frames)
+
+
+def test_columns_are_those_that_the_values_fill() -> None:
+    frames = [
+        (packet[:size], len(packet)) for packet in PACKETS for size in (0, 11, 17, 30, 45, 61, 999)
+    ]
+    data = pcap(frames, 101)
+    (batch,) = read_batches(io.BytesIO(data))
+    plain = list(read_capture(io.BytesIO(data)))
+    sightings = [
+        Sighting(frame.datagram, -1, Direction.INGRESS, frame.time_ns // 1_000_000)
+        for frame in plain
+        if frame.datagram is not None
+    ]
+    filled = batch_of(sightings)
+    assert len(filled) == len(frames)
+    for name in set(PACKET) - {"quote"}:
+        wanted, got = getattr(filled.packets, name), getattr(batch.packets, name)
+        assert got.dtype == wanted.dtype
+        assert np.array_equal(got, wanted), name
+    quoting = np.flatnonzero(filled.packets.quote >= 0)
+    assert np.array_equal(quoting, np.flatnonzero(batch.packets.quote >= 0))
+    for name in set(PACKET) - {"quote", "time_ms"}:
+        wanted = getattr(filled.quotes, name)[filled.packets.quote[quoting]]
+        assert np.array_equal(getattr(batch.quotes, name)[batch.packets.quote[quoting]], wanted)
 
 
 def test_original_length_may_be_anything() -> None:
@@ -400,6 +431,7 @@ def test_sections_of_both_orders_one_behind_the_other(size: int) -> None:
 
 RESOLUTIONS = [*range(40), 127, *range(128, 200), 255]
 STAMPS = [0, 1, 999, 2**31, 2**32 - 1, 2**32, 0x123456789ABCDEF, 2**53, 2**63 - 1, 2**63, 2**64 - 1]
+STAMPS += [(2**63 - 1) // 1000 + 1, (2**63 - 1) // 10**9 + 1, ((2**63 - 1) // 10**9 << 10) + 1023]
 
 
 @pytest.mark.parametrize("offset_s", [0, 1, -1, 1_700_000_000, 2**33, 2**34, -(2**34), 2**62])
