@@ -23,6 +23,7 @@ from secgroup.policy.classes import (
     PLACES_OF_ICMP,
     PLACES_OF_UDP,
     UNTYPED_ICMP,
+    RulePorts,
     address_classes,
     addresses_of,
     edges_of,
@@ -131,12 +132,16 @@ def test_classes_that_no_rule_tells_apart_are_one():
     assert not classes.bitmaps.flags.writeable
 
 
+def all_open(*services, is_open=True):
+    rules = [RulePorts.of(4, parse_service(each), is_open=is_open) for each in services]
+    return port_classes(4, rules).all_open
+
+
 def test_open_needs_every_port_in_one_rule():
-    halves = [parse_service("tcp/0-32767"), parse_service("tcp/32768-65535")]
-    assert port_classes(4, halves, [True, True]).all_open == {TCP: False, UDP: False}
-    assert port_classes(4, [parse_service("udp")], [True]).all_open == {TCP: False, UDP: True}
-    assert port_classes(4, [parse_service("all")], [True]).all_open == {TCP: True, UDP: True}
-    assert port_classes(4, [parse_service("all")], [False]).all_open == {TCP: False, UDP: False}
+    assert all_open("tcp/0-32767", "tcp/32768-65535") == {TCP: False, UDP: False}
+    assert all_open("udp") == {TCP: False, UDP: True}
+    assert all_open("all") == {TCP: True, UDP: True}
+    assert all_open("all", is_open=False) == {TCP: False, UDP: False}
 
 
 def test_too_many_rules_are_refused_in_one_line():

@@ -36,9 +36,9 @@ from secgroup.model.interface import NetworkInterface
 from secgroup.model.network_acl import NetworkAclEntry
 from secgroup.net.address import Address, Prefix
 from secgroup.net.direction import Direction
-from secgroup.net.ports import Traffic
 from secgroup.policy.classes import (
     Edges,
+    RulePorts,
     address_classes,
     addresses_of,
     port_classes,
@@ -64,20 +64,12 @@ class PeerSet:
     edges: Edges
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class PortSet:
-    """A rule's traffic and whether its peer is literally everyone; one object for equal ones."""
-
-    traffic: Traffic
-    is_open: bool
-
-
 class GroupSection(NamedTuple):
     """The rules of a group in one direction and family, for the interfaces of one VPC."""
 
     rule_ids: tuple[str, ...]
     peers: tuple[PeerSet, ...]
-    ports: tuple[PortSet, ...]
+    ports: tuple[RulePorts, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -143,7 +135,7 @@ class _Memory:
     def __init__(self, before: "_Memory | None") -> None:
         self.sources: _Kept[PeerSet] = _Kept(None if before is None else before.sources)
         self.peers: _Kept[PeerSet] = _Kept(None if before is None else before.peers)
-        self.port_sets: _Kept[PortSet] = _Kept(None if before is None else before.port_sets)
+        self.port_sets: _Kept[RulePorts] = _Kept(None if before is None else before.port_sets)
         self.groups: _Kept[GroupRules] = _Kept(None if before is None else before.groups)
         self.addresses: _Kept[AddressPart] = _Kept(None if before is None else before.addresses)
         self.ports: _Kept[PortPart] = _Kept(None if before is None else before.ports)
@@ -357,11 +349,7 @@ class _Compilation:
             ),
             ports=self.memory.ports.of(
                 (family, ports),
-                lambda: port_part(
-                    port_classes(
-                        family, [each.traffic for each in ports], [each.is_open for each in ports]
-                    )
-                ),
+                lambda: port_part(port_classes(family, ports)),
             ),
             rule_ids=rule_ids,
         )
@@ -419,10 +407,12 @@ class _Compilation:
     def _peer_set(self, edges: Edges) -> PeerSet:
         return self.memory.peers.of(edges, lambda: PeerSet(edges))
 
-    def _ports(self, family: int, permission: Permission) -> PortSet:
+    def _ports(self, family: int, permission: Permission) -> RulePorts:
         is_open = permission.open_family == family
-        key = (permission.traffic, is_open)
-        return self.memory.port_sets.of(key, lambda: PortSet(*key))
+        return self.memory.port_sets.of(
+            (family, permission.traffic, is_open),
+            lambda: RulePorts.of(family, permission.traffic, is_open=is_open),
+        )
 
     def _tracked(self, at: InterfacePolicy) -> _Tracked:
         table = self.network.route_table_of(at.subnet.subnet_id)
@@ -468,12 +458,12 @@ class _Compilation:
             entry.rule_number if entry.is_allow else -entry.rule_number for entry, _ in chosen
         ]
         implicit = IMPLICIT_DENY_IPV4 if family == 4 else IMPLICIT_DENY_IPV6
-        traffics = [entry.traffic for entry, _ in chosen]
+        ports = [RulePorts.of(family, entry.traffic) for entry, _ in chosen]
         return Section(
             addresses=address_part(
                 address_classes(family, [edges for _, edges in chosen], (_NO_EDGES, _NO_EDGES))
             ),
-            ports=port_part(port_classes(family, traffics)),
+            ports=port_part(port_classes(family, ports)),
             numbers=(*numbers, -implicit),
         )
 

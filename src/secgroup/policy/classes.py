@@ -9,7 +9,6 @@ nothing of how the classes are looked up fast.
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import accumulate
 from operator import xor
 from typing import Any, Final, TypeAlias, TypeVar
@@ -89,7 +88,6 @@ def addresses_of(family: int, prefixes: Iterable[Prefix], addresses: Iterable[Ad
     return edges_of(spans, END_OF_ADDRESSES[family])
 
 
-@lru_cache(maxsize=65536)
 def ports_of(family: int, traffic: Traffic) -> Edges:
     """Return the protocols and ports that `traffic` covers among packets of a family.
 
@@ -138,6 +136,20 @@ def sweep(sets: Iterable[tuple[int, Edges]]) -> tuple[list[int], list[int], list
     bits = list(accumulate(map(toggled.__getitem__, starts), xor, initial=at_zero))
     numbers = {each: number for number, each in enumerate(dict.fromkeys(bits))}
     return [0, *starts], [numbers[each] for each in bits], list(numbers)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RulePorts:
+    """A rule's traffic, its places, and whether its peer is literally everyone."""
+
+    traffic: Traffic
+    is_open: bool
+    edges: Edges
+
+    @classmethod
+    def of(cls, family: int, traffic: Traffic, *, is_open: bool = False) -> "RulePorts":
+        """Make it of a rule in one family."""
+        return cls(traffic, is_open, ports_of(family, traffic))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -197,12 +209,8 @@ class PortClasses:
 
 def address_classes(family: int, peers: Sequence[Edges], tracked: Tracked) -> AddressClasses:
     """Find the classes of addresses under rules with these peers, in their order."""
-    masks: dict[int, tuple[int, Edges]] = {}
-    for bit, edges in enumerate(peers):
-        # Rules often share a peer: its edges are then walked once.
-        masks[id(edges)] = (masks.get(id(edges), (0, edges))[0] | 1 << bit, edges)
     weights = [(weight << len(peers), edges) for weight, edges in enumerate(tracked, start=1)]
-    starts, class_of, bits = sweep([*masks.values(), *weights])
+    starts, class_of, bits = sweep([*_shared(peers, peers), *weights])
     return AddressClasses(
         family=family,
         rules=len(peers),
@@ -213,28 +221,17 @@ def address_classes(family: int, peers: Sequence[Edges], tracked: Tracked) -> Ad
     )
 
 
-def port_classes(
-    family: int, traffics: Sequence[Traffic], is_open: Sequence[bool] = ()
-) -> PortClasses:
-    """Find the classes of protocols and ports under rules for this traffic, in their order.
-
-    Parameters
-    ----------
-    is_open : sequence of bool
-        Which rules have literally every address as their peer; none by default.
-
-    """
-    starts, class_of, bits = sweep(
-        (1 << bit, ports_of(family, traffic)) for bit, traffic in enumerate(traffics)
-    )
-    opening = sum(1 << bit for bit, each in enumerate(is_open) if each)
-    everywhere = [each for each, opens in zip(traffics, is_open, strict=False) if opens]
+def port_classes(family: int, rules: Sequence[RulePorts]) -> PortClasses:
+    """Find the classes of protocols and ports under rules, in their order."""
+    starts, class_of, bits = sweep(_shared(rules, [each.edges for each in rules]))
+    opening = sum(1 << bit for bit, each in enumerate(rules) if each.is_open)
+    everywhere = {each.traffic for each in rules if each.is_open}
     return PortClasses(
         family=family,
-        rules=len(traffics),
+        rules=len(rules),
         starts=_read_only(np.array(starts, dtype=np.uint32)),
         class_of=_read_only(np.array(class_of, dtype=np.int32)),
-        bitmaps=_bitmaps(bits, len(traffics)),
+        bitmaps=_bitmaps(bits, len(rules)),
         opened=_read_only(np.array([each & opening != 0 for each in bits], dtype=np.uint8)),
         all_open={
             protocol: any(
@@ -244,6 +241,14 @@ def port_classes(
             for protocol in (TCP, UDP)
         },
     )
+
+
+def _shared(keys: Sequence[object], sets: Sequence[Edges]) -> list[tuple[int, Edges]]:
+    """Return the bits of each set; of keys that are one object the edges are walked once."""
+    masks: dict[int, tuple[int, Edges]] = {}
+    for bit, (key, edges) in enumerate(zip(keys, sets, strict=True)):
+        masks[id(key)] = (masks.get(id(key), (0, edges))[0] | 1 << bit, edges)
+    return list(masks.values())
 
 
 def require_few(count: int, what: str) -> None:
