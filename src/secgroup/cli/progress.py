@@ -46,10 +46,11 @@ class Progress:
         if self._bar is not None:
             self._bar.stop()
 
-    def step(self) -> None:
-        """One more packet."""
-        self._count += 1
-        if self._count % _STEPS == 0 and self._is_watched:
+    def step(self, packets: int = 1) -> None:
+        """So many more packets."""
+        before = self._count
+        self._count += packets
+        if self._is_watched and before // _STEPS != self._count // _STEPS:
             self._show()
 
     def _show(self) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, BinaryIO, cast
+from typing import IO, TYPE_CHECKING, Any, BinaryIO, Protocol, cast
 
 import click
 
@@ -20,9 +20,14 @@ from secgroup.cli.options import is_strict, load_also, network_options
 from secgroup.errors import CaptureError, InputError
 
 if TYPE_CHECKING:
+    from secgroup.cli.progress import Progress
+    from secgroup.engine.decisions import Rows
     from secgroup.model.network import Network
     from secgroup.reference.memory import Switches
-    from secgroup.replay.run import Run, Sink
+    from secgroup.replay.batched import ColumnSink
+    from secgroup.replay.change import Change
+    from secgroup.replay.columns import ColumnFirewall
+    from secgroup.replay.run import Sink
     from secgroup.replay.summary import Summary
 
 
@@ -72,6 +77,12 @@ class _Outputs:
 @click.option("--format", metavar="FIELDS", help="Its fields, as AWS spells them.")
 @click.option("--interval", type=click.Choice(["60", "600"]), help="Its windows, in seconds.")
 @click.option("--window-start", metavar="TIME", help="When a window starts (RFC 3339).")
+@click.option(
+    "--engine",
+    type=click.Choice(["compiled", "reference"]),
+    default="compiled",
+    help="The definition, frame by frame, is slower and says the same.",
+)
 @click.option("--json", "as_json", is_flag=True, help="The summary for machines.")
 @click.option("--fail-on", type=click.Choice(["rejected"]), help="Exit 1 if there are any.")
 def command(network: "Network", capture: str, **options: Any) -> int:
@@ -80,33 +91,23 @@ def command(network: "Network", capture: str, **options: Any) -> int:
     NETWORK is a CloudFormation template, or a file or folder of aws ec2 describe-* output.
     """
     from secgroup.cli import BAD_INPUT, DONE, NO
-    from secgroup.replay.firewall import Firewall
 
     outputs = _outputs(options, capture)
     switches = _switches(options, network)
     at = _at(options["at"])
     changes = [_change(text) for text in options["changes"]]
     kept = {"switches": switches, "at": at, "vpc": options["vpc"], "adopt": not options["no_adopt"]}
-    firewall = Firewall(network, **kept)
-    against = None
-    if options["against"] is not None:
-        against = Firewall(load_also(options["against"]), **kept)
+    against = None if options["against"] is None else load_also(options["against"])
+    replay = _replay(options, network, against, changes, kept)
     with ExitStack() as stack:
         damage: CaptureError | None = None
         source = stack.enter_context(_source(capture, twice=outputs.annotate is not None))
-        from secgroup.replay.run import Run
-
-        run = Run(
-            firewall,
-            changes=changes,
-            against=against,
-            sinks=list(_sinks(outputs, network, stack)),
-        )
+        replay.open(outputs, stack)
         try:
-            _go(run, source, outputs, stack, decapsulate=options["decapsulate"] is not None)
+            _go(replay, source, outputs, stack, decapsulate=options["decapsulate"] is not None)
         except CaptureError as error:
             damage = error
-        summary = run.finish(damage=None if damage is None else str(damage))
+        summary = replay.finish(damage=None if damage is None else str(damage))
         if summary.decisions == 0 and damage is None:
             raise _nothing_decided(summary, source.name)
         _write_connections(outputs, summary, stack)
@@ -118,6 +119,176 @@ def command(network: "Network", capture: str, **options: Any) -> int:
     if doubts and is_strict():
         raise InputError(f"{doubts} warnings, and --strict was given", source=source.name)
     return NO if options["fail_on"] == "rejected" and summary.rejected > 0 else DONE
+
+
+class _Replay(Protocol):
+    """A replay by the engine or by the definition."""
+
+    def open(self, outputs: _Outputs, stack: ExitStack) -> None:
+        """Open the outputs that decisions go to."""
+        ...
+
+    def go(self, stream: BinaryIO, progress: "Progress", *, decapsulate: bool) -> None:
+        """Take every frame through."""
+        ...
+
+    def comments(
+        self, stream: BinaryIO, progress: "Progress", *, decapsulate: bool
+    ) -> Iterator[str | None]:
+        """Take every frame through, and yield what it is annotated with."""
+        ...
+
+    def finish(self, *, damage: str | None) -> "Summary":
+        """Complete the outputs, and say what was found."""
+        ...
+
+
+class _ByDefinition:
+    """Frame by frame."""
+
+    def __init__(
+        self,
+        network: "Network",
+        against: "Network | None",
+        changes: "list[Change]",
+        kept: dict[str, Any],
+    ) -> None:
+        from secgroup.replay.firewall import Firewall
+
+        self._network = network
+        self._firewall = Firewall(network, **kept)
+        self._against = None if against is None else Firewall(against, **kept)
+        self._changes = changes
+
+    def open(self, outputs: _Outputs, stack: ExitStack) -> None:
+        from secgroup.replay.run import Run
+
+        self._run = Run(
+            self._firewall,
+            changes=self._changes,
+            against=self._against,
+            sinks=list(_sinks(outputs, self._network, stack)),
+        )
+
+    def go(self, stream: BinaryIO, progress: "Progress", *, decapsulate: bool) -> None:
+        for _ in self.comments(stream, progress, decapsulate=decapsulate):
+            pass
+
+    def comments(
+        self, stream: BinaryIO, progress: "Progress", *, decapsulate: bool
+    ) -> Iterator[str | None]:
+        from secgroup.net.capture import read_capture
+        from secgroup.replay.run import comment_of
+
+        for _, placed in self._run.steps(read_capture(stream, decapsulate=decapsulate)):
+            progress.step()
+            yield comment_of(placed)
+
+    def finish(self, *, damage: str | None) -> "Summary":
+        return self._run.finish(damage=damage)
+
+
+class _ByEngine:
+    """Batch by batch, compiled."""
+
+    def __init__(
+        self,
+        network: "Network",
+        against: "Network | None",
+        changes: "list[Change]",
+        kept: dict[str, Any],
+    ) -> None:
+        from secgroup.engine.aggregate import secret_of
+        from secgroup.replay.columns import ColumnFirewall
+
+        self._network = network
+        self._secret = secret_of(int.from_bytes(os.urandom(16)))
+        chance = {"secret": self._secret, "key": os.urandom(16)}
+        self._firewall = ColumnFirewall(network, **kept, **chance)
+        self._against = None
+        if against is not None:
+            self._against = ColumnFirewall(against, **kept, **chance)
+        self._changes = changes
+
+    def open(self, outputs: _Outputs, stack: ExitStack) -> None:
+        from secgroup.replay.batched import ColumnRun
+
+        self._run = ColumnRun(
+            self._firewall,
+            changes=self._changes,
+            against=self._against,
+            sinks=list(_column_sinks(outputs, self._firewall, self._secret, stack)),
+        )
+
+    def _steps(self, stream: BinaryIO, *, decapsulate: bool) -> "Iterator[tuple[int, Rows]]":
+        import numpy as np
+
+        from secgroup.engine.capture import read_batches
+
+        key = None
+        if self._firewall.compares_packets:
+            key = np.frombuffer(os.urandom(16), dtype=np.uint64).copy()
+        yield from self._run.steps(read_batches(stream, decapsulate=decapsulate, key=key))
+
+    def go(self, stream: BinaryIO, progress: "Progress", *, decapsulate: bool) -> None:
+        for count, _ in self._steps(stream, decapsulate=decapsulate):
+            progress.step(count)
+
+    def comments(
+        self, stream: BinaryIO, progress: "Progress", *, decapsulate: bool
+    ) -> Iterator[str | None]:
+        from secgroup.replay.batched import comments_of
+
+        firewall = self._firewall
+        for _, rows in self._steps(stream, decapsulate=decapsulate):
+            for comment in comments_of(
+                rows, firewall.rule_sets, firewall.interfaces, firewall.acl_ids
+            ):
+                progress.step()
+                yield comment
+
+    def finish(self, *, damage: str | None) -> "Summary":
+        return self._run.finish(damage=damage)
+
+
+def _replay(
+    options: dict[str, Any],
+    network: "Network",
+    against: "Network | None",
+    changes: "list[Change]",
+    kept: dict[str, Any],
+) -> _Replay:
+    """Return a replay by the engine, unless it is asked not to be or cannot be."""
+    given = [name for name, value in options.items() if value]
+    if options["engine"] == "reference" or not _has_engine():
+        return _ByDefinition(network, against, changes, kept)
+    from secgroup.replay.batched import obstacle
+
+    if obstacle(given) is not None:
+        return _ByDefinition(network, against, changes, kept)
+    return _ByEngine(network, against, changes, kept)
+
+
+def _has_engine() -> bool:
+    """Tell whether the engine can be used; where nothing is compiled yet, say so."""
+    from importlib.util import find_spec
+
+    if find_spec("numba") is None:
+        return False
+    from secgroup.engine.cache import is_compiled, keep_kernels
+
+    root = _kernels()
+    if keep_kernels(root) is None:
+        return False
+    if not is_compiled(root):
+        click.echo("secgroup: compiling for this machine, once; about half a minute", err=True)
+    return True
+
+
+def _kernels() -> Path:
+    """Return the folder of compiled kernels."""
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    return Path(cache) / "secgroup" / "kernels"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,29 +346,28 @@ def _spooled(stream: BinaryIO, name: str) -> Iterator[str]:
 
 
 def _go(
-    run: "Run", source: _Source, outputs: _Outputs, stack: ExitStack, *, decapsulate: bool
+    replay: "_Replay", source: _Source, outputs: _Outputs, stack: ExitStack, *, decapsulate: bool
 ) -> None:
     """Take every frame through the replay, and copy it with its comment if that is asked for."""
     from secgroup.cli.progress import Progress
     from secgroup.flowlog.write import replacing
-    from secgroup.net.capture import annotate, read_capture
-    from secgroup.replay.run import comment_of
+    from secgroup.net.capture import annotate
 
-    frames = read_capture(source.stream, decapsulate=decapsulate)
-    steps = run.steps(frames)
     with Progress(source.size, source.stream.tell) as progress:
         if source.again is not None and outputs.annotate is not None:
+            comments = replay.comments(source.stream, progress, decapsulate=decapsulate)
             copy = stack.enter_context(replacing(Path(outputs.annotate)))
-
-            def comment(_number: int) -> str | None:
-                progress.step()
-                # A file that grows may have more for the second reader than for the first.
-                step = next(steps, None)
-                return None if step is None else comment_of(step[1])
-
-            annotate(source.again, cast("BinaryIO", copy), comment, source=source.name)
-        for _ in steps:
-            progress.step()
+            # A file that grows may have more for the second reader than for the first.
+            annotate(
+                source.again,
+                cast("BinaryIO", copy),
+                lambda _number: next(comments, None),
+                source=source.name,
+            )
+            for _ in comments:
+                pass
+        else:
+            replay.go(source.stream, progress, decapsulate=decapsulate)
 
 
 def _sinks(outputs: _Outputs, network: "Network", stack: ExitStack) -> "Iterator[Sink]":
@@ -220,6 +390,34 @@ def _sinks(outputs: _Outputs, network: "Network", stack: ExitStack) -> "Iterator
         )
         writer = stack.enter_context(flow_log_writer(Path(outputs.flow_log), fields))
         yield FlowLogSink(aggregator, writer)
+
+
+def _column_sinks(
+    outputs: _Outputs, firewall: "ColumnFirewall", secret: Any, stack: ExitStack
+) -> "Iterator[ColumnSink]":
+    from secgroup.engine.decisions import decision_writer
+    from secgroup.replay.batched import DecisionColumns, FlowLogColumns
+
+    if outputs.decisions is not None:
+        writer = decision_writer(Path(outputs.decisions), firewall.rule_sets)
+        yield DecisionColumns(stack.enter_context(writer))
+    if outputs.flow_log is not None:
+        from secgroup.engine.aggregate import Aggregator
+        from secgroup.engine.record import RecordColumns
+        from secgroup.engine.write import flow_log_writer
+        from secgroup.flowlog.fields import DEFAULT_FORMAT, parse_format
+
+        fields = DEFAULT_FORMAT if outputs.format is None else parse_format(outputs.format)
+        aggregator = Aggregator(
+            firewall.network,
+            fields,
+            secret=secret,
+            interval_s=outputs.interval,
+            window_start_ms=_window_start(outputs.window_start),
+        )
+        columns = RecordColumns(fields, firewall.rule_sets.__getitem__)
+        log = flow_log_writer(Path(outputs.flow_log), columns)
+        yield FlowLogColumns(aggregator, stack.enter_context(log))
 
 
 def _write_connections(outputs: _Outputs, summary: "Summary", stack: ExitStack) -> None:

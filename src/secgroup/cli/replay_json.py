@@ -23,7 +23,7 @@ def as_text(summary: Summary, name: str) -> str:
 
 def _object(summary: Summary, name: str) -> dict[str, Any]:
     firewall, tally = summary.firewall, summary.tally
-    counts = {outcome.value: len(summary.of(outcome)) for outcome in Outcome}
+    counts = {outcome.value: summary.count(outcome) for outcome in Outcome}
     return {
         "version": VERSION,
         "decisions_version": DECISIONS_VERSION,

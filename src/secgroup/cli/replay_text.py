@@ -110,8 +110,8 @@ def _show_head(summary: Summary, name: str) -> None:
     )
     reasons = sorted(tally.reasons.items(), key=lambda item: (-item[1], item[0][1]))
     click.echo("  " + ", ".join(f"{count:,} {reason.name}" for (_, reason), count in reasons))
-    counts = {outcome: len(summary.of(outcome)) for outcome in Outcome}
-    adopted = sum(each.adoption is not None and each.adoption.adopted for each in firewall.observed)
+    counts = {outcome: summary.count(outcome) for outcome in Outcome}
+    adopted = sum(_is_adopted(each) for each in firewall.observed.open_before())
     click.echo(
         f"  {_count(len(firewall.observed), 'connection')}: {counts[Outcome.ALLOWED]:,} allowed, "
         f"{counts[Outcome.REFUSED]:,} refused, {counts[Outcome.CUT]:,} cut, "
@@ -249,8 +249,7 @@ def label(interface: NetworkInterface) -> str:
 
 
 def _show_open(summary: Summary) -> None:
-    was_open = [each for each in summary.firewall.observed if each.was_open]
-    connections = sorted(was_open, key=_is_adopted)
+    connections = sorted(summary.firewall.observed.open_before(), key=_is_adopted)
     if not connections:
         return
     click.echo()

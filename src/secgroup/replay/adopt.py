@@ -8,6 +8,7 @@ taken for it first, and then the other.
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Protocol, TypeAlias
 
 from secgroup.conntrack.flow import FlowKey, key_of
 from secgroup.conntrack.state import State
@@ -19,10 +20,26 @@ from secgroup.replay.connections import Adoption, Placed, likely_openers
 from secgroup.replay.who import Place
 
 
+#: Of the initiator and of the other side: the highest sequence end; None before the first.
+Positions: TypeAlias = tuple[int | None, int | None]
+
+
+class Entries(Protocol):
+    """The entries that the SYNs of an adoption make."""
+
+    def establish(self, placed: Placed, opener: Packet, positions: Positions) -> None:
+        """Bring the entry that the SYN has just made, if it made one, to ESTABLISHED."""
+        ...
+
+    def withdraw(self, placed: Placed, opener: Packet) -> None:
+        """Take back the entry that the SYN has made, if it made one."""
+        ...
+
+
 def adopt(
     packet: Packet,
     place: Place,
-    flows: FlowTable,
+    entries: Entries,
     decide: Callable[[Packet, Place], tuple[Placed, ...]],
 ) -> Adoption:
     """Adopt the connection of `packet` if a SYN could have opened it.
@@ -33,8 +50,8 @@ def adopt(
         The first captured segment of the connection, and no bare SYN.
     place : Place
         Where it is decided.
-    flows : FlowTable
-        Where the entries go; unchanged when it is not adopted.
+    entries : Entries
+        Unchanged when it is not adopted.
     decide : callable
         Decides a packet at a place, as any packet: up to the first interface that rejects it.
 
@@ -50,8 +67,9 @@ def adopt(
         way = place if forth else place._replace(sender=place.receiver, receiver=place.sender)
         placed = decide(opener, way)
         if placed[-1].decision.accepted:
+            positions = _positions(packet, forth=forth)
             for each in placed:
-                _establish(flows, each, opener, packet)
+                entries.establish(each, opener, positions)
             rules = tuple(
                 (each.interface.interface_id, each.decision.rule_ids)
                 for each in placed
@@ -59,7 +77,7 @@ def adopt(
             )
             return Adoption(opener=opener, rule_ids=rules)
         for each in placed[:-1]:
-            _withdraw(flows, each, opener)
+            entries.withdraw(each, opener)
         first_refusal = first_refusal or Adoption(opener=opener, refusal=placed[-1])
     assert first_refusal is not None
     return first_refusal
@@ -77,22 +95,30 @@ def _made(placed: Placed, opener: Packet) -> FlowKey | None:
     return key_of(opener, direction, interface.owner)
 
 
-def _establish(flows: FlowTable, placed: Placed, opener: Packet, segment: Packet) -> None:
-    """Bring the entry that the SYN has just made to where `segment` finds the connection."""
-    key = _made(placed, opener)
-    flow = None if key is None else flows.get(key)
-    if flow is None or segment.tcp is None:
-        return
+def _positions(segment: Packet, *, forth: bool) -> Positions:
+    """Return where `segment` finds both sides of the connection."""
+    assert segment.tcp is not None
     of_sender = segment.tcp.sequence
     acknowledged = segment.tcp.flags & TcpFlag.ACK
     of_other = segment.tcp.acknowledgement if acknowledged else None
-    forth = _ends(segment) == _ends(opener)
-    positions = (of_sender, of_other) if forth else (of_other, of_sender)
-    flows.put(replace(flow, state=State.ESTABLISHED, next=positions))
+    return (of_sender, of_other) if forth else (of_other, of_sender)
 
 
-def _withdraw(flows: FlowTable, placed: Placed, opener: Packet) -> None:
-    """Take back what a SYN made that was rejected further on."""
-    key = _made(placed, opener)
-    if key is not None:
-        flows.remove(key)
+class TableEntries:
+    """The entries in a table of flows."""
+
+    def __init__(self, flows: FlowTable) -> None:
+        self._flows = flows
+
+    def establish(self, placed: Placed, opener: Packet, positions: Positions) -> None:
+        """Bring the entry that the SYN has just made, if it made one, to ESTABLISHED."""
+        key = _made(placed, opener)
+        flow = None if key is None else self._flows.get(key)
+        if flow is not None:
+            self._flows.put(replace(flow, state=State.ESTABLISHED, next=positions))
+
+    def withdraw(self, placed: Placed, opener: Packet) -> None:
+        """Take back the entry that the SYN has made, if it made one."""
+        key = _made(placed, opener)
+        if key is not None:
+            self._flows.remove(key)

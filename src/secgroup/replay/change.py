@@ -126,6 +126,11 @@ class Schedule:
         return found
 
     @property
+    def next_ns(self) -> int | None:
+        """When the next change comes into force; None when there is none, or no frame yet."""
+        return self._due[0][0] if self._due else None
+
+    @property
     def left(self) -> list[Change]:
         """The changes that never came into force."""
         return self._changes if self._due is None else [change for _, change in self._due]

@@ -291,6 +291,18 @@ class Connections:
         """Return the connection with this number."""
         return self._all[number - 1]
 
+    def with_outcome(self, outcome: Outcome) -> list[Connection]:
+        """Return those with an outcome, by number."""
+        return [each for each in self._all if each.outcome is outcome]
+
+    def count(self, outcome: Outcome) -> int:
+        """Count those with an outcome."""
+        return len(self.with_outcome(outcome))
+
+    def open_before(self) -> list[Connection]:
+        """Return those that were open before the capture, by number."""
+        return [each for each in self._all if each.was_open]
+
     def of(self, packet: Packet, *, frame: int, time_ns: int, scope: str | None) -> Connection:
         """Return the connection of `packet`, a new one if it opens one or is the first."""
         key = identity_of(packet, scope)

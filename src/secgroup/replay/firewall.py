@@ -19,7 +19,7 @@ from secgroup.policy.policy import InterfacePolicy
 from secgroup.policy.resolve import Policy
 from secgroup.reference.decide import decide
 from secgroup.reference.memory import AS_DOCUMENTED, Memory, Switches
-from secgroup.replay.adopt import adopt
+from secgroup.replay.adopt import TableEntries, adopt
 from secgroup.replay.connections import Connections, Placed
 from secgroup.replay.copies import Copies
 from secgroup.replay.who import At, Census, Place, Undecided, Who
@@ -260,7 +260,7 @@ class Firewall:
                 connection.adoption = adopt(
                     packet,
                     place,
-                    self._memory.flows,
+                    TableEntries(self._memory.flows),
                     lambda syn, way: self._decide_places(frame, syn, way, None),
                 )
             placed = self._decide_places(frame, packet, place, connection.number)

@@ -4,10 +4,11 @@ Owns the counting. How it is shown to people and to machines is the command line
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
-from secgroup.conntrack.flow import outside_of
+from secgroup.conntrack.flow import Flow, outside_of
 from secgroup.decision import Reason, Verdict
 from secgroup.model.group import SecurityGroupRule
 from secgroup.model.network import Network
@@ -21,7 +22,32 @@ from secgroup.reference.ways import Ways
 from secgroup.reference.wording import Nearest, nearest
 from secgroup.replay.change import Change
 from secgroup.replay.connections import Connection, Outcome, Placed
-from secgroup.replay.firewall import Firewall
+from secgroup.replay.firewall import ClockStep
+from secgroup.replay.who import Census
+
+
+class Sequenced(Protocol):
+    """Connections by number."""
+
+    def __len__(self) -> int:
+        """Count them."""
+        ...
+
+    def __iter__(self) -> Iterator[Connection]:
+        """Go through them."""
+        ...
+
+    def with_outcome(self, outcome: Outcome) -> list[Connection]:
+        """Return those with an outcome, by number."""
+        ...
+
+    def count(self, outcome: Outcome) -> int:
+        """Count those with an outcome."""
+        ...
+
+    def open_before(self) -> list[Connection]:
+        """Return those that were open before the capture."""
+        ...
 
 
 @dataclass(slots=True)
@@ -92,6 +118,10 @@ class Tally:
             if credited not in leg.counted:
                 leg.counted += (credited,)
                 used.connections += 1
+
+    def credit(self, rule_ids: tuple[str, ...], count: RuleCount) -> None:
+        """Take in what rules that matched together have let pass."""
+        self._rules[rule_ids] = count
 
     def rules(self) -> Mapping[str, RuleCount]:
         """Return what each rule has let pass; a packet counts for every rule that matched."""
@@ -183,13 +213,51 @@ def traffic_of_packet(packet: Packet) -> Traffic:
     )
 
 
+class Replayed(Protocol):
+    """What is asked of a firewall when all is decided; `Firewall` is one."""
+
+    @property
+    def network(self) -> Network:
+        """The one in force."""
+        ...
+
+    @property
+    def observed(self) -> Sequenced:
+        """The connections by number."""
+        ...
+
+    @property
+    def census(self) -> Census:
+        """What was not decided, and why."""
+        ...
+
+    @property
+    def clock_steps(self) -> Sequence[ClockStep]:
+        """The first step of each kind."""
+        ...
+
+    @property
+    def stepped_back(self) -> int:
+        """Frames that were judged at the latest time instead of theirs."""
+        ...
+
+    @property
+    def now_ms(self) -> int:
+        """The clock."""
+        ...
+
+    def connections(self) -> Iterator[Flow]:
+        """Go through the tracked flows that are alive now, oldest entry first."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
     """What a replay found.
 
     Parameters
     ----------
-    firewall : Firewall
+    firewall : Replayed
         As the last packet left it.
     damage : str or None
         What ended the capture before its time.
@@ -200,7 +268,7 @@ class Summary:
 
     """
 
-    firewall: Firewall
+    firewall: Replayed
     tally: Tally
     damage: str | None = None
     made: tuple[tuple[int, Change], ...] = ()
@@ -227,7 +295,11 @@ class Summary:
 
     def of(self, outcome: Outcome) -> list[Connection]:
         """Return the connections with an outcome, by number."""
-        return [each for each in self.firewall.observed if each.outcome is outcome]
+        return self.firewall.observed.with_outcome(outcome)
+
+    def count(self, outcome: Outcome) -> int:
+        """Count the connections with an outcome."""
+        return self.firewall.observed.count(outcome)
 
     def rules(self) -> list[RuleUse]:
         """Return every rule of the networks that were in force, used or not."""

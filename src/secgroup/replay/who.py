@@ -62,13 +62,15 @@ class Census:
         self.counts: Counter[Undecided] = Counter()
         self._addresses: dict[Undecided, Counter[Address]] = {}
 
-    def add(self, cause: Undecided, addresses: Iterable[Address] = ()) -> None:
-        """Count one frame."""
-        self.counts[cause] += 1
+    def add(
+        self, cause: Undecided, addresses: Iterable[Address] = (), *, frames: int = 1
+    ) -> None:
+        """Count a frame, or so many that are alike."""
+        self.counts[cause] += frames
         for address in addresses:
             seen = self._addresses.setdefault(cause, Counter())
             if address in seen or len(seen) < _REMEMBERED:
-                seen[address] += 1
+                seen[address] += frames
 
     def most_frequent(
         self, cause: Undecided, limit: int | None = None
