@@ -8,7 +8,7 @@ that flows which still live were admitted by. Time comes from the packets. What 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import IO, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +46,7 @@ from secgroup.engine.layout import (
     query_of,
 )
 from secgroup.engine.machine import MACHINE
+from secgroup.engine.snapshot import read, write
 from secgroup.errors import InternalError
 from secgroup.model.network import Network
 from secgroup.net.address import Address
@@ -330,13 +331,37 @@ class Engine:
         interfaces = batch.packets.interface
         if len(interfaces) and interfaces.max() >= len(self.compiled.tables.interfaces):
             raise ValueError(f"interface {interfaces.max()} is none of the engine's")
-        if len(interfaces):
-            known = self.compiled.tables.interfaces.table >= 0
-            if not known[interfaces[interfaces >= 0]].all():
-                raise ValueError("a packet is at an interface that is gone")
+        if len(interfaces) and batch.packets.direction.max() > 1:
+            raise ValueError("a direction is neither 0, ingress, nor 1, egress")
+        gone = np.flatnonzero(self.compiled.tables.interfaces.table < 0)
+        if len(gone) and np.isin(interfaces, gone).any():
+            raise ValueError("a packet is at an interface that is gone")
         quote = batch.packets.quote
         if len(quote) and quote.max() >= len(batch.quotes.time_ms):
             raise ValueError(f"quote {quote.max()} is none of the {len(batch.quotes.time_ms)}")
+
+    def snapshot(self, file: IO[bytes]) -> None:
+        """Write what is remembered to a file that is open for writing."""
+        interfaces = self._interfaces_of(self._flows.records[self._flows.used()])
+        batch = int(self._settings[BATCH])
+        write(file, self._flows, self._firsts, self.compiled, interfaces, batch)
+
+    def restore(self, file: IO[bytes]) -> None:
+        """Remember what a snapshot says, as if all its packets had been decided here.
+
+        The rules that admitted a flow are afterwards those of the network in force.
+        Preconditions: nothing has been decided yet.
+
+        Raises
+        ------
+        InputError
+            The file is no snapshot, or one of a network with other interfaces or owners.
+
+        """
+        if len(self) or self._settings[BATCH] != 0:
+            raise ValueError("a snapshot can only be restored before the first batch")
+        self._settings[BATCH] = read(file, self._flows, self._firsts, self.compiled)
+        self._generations = [Generation(compiled=self.compiled, admissions=0, batch=0)]
 
     def advance(self, time_ms: int) -> int:
         """Move the clock as a packet of that time would; return the time that now is."""

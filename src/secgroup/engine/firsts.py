@@ -3,13 +3,15 @@
 Owns the arrays of `layout.Firsts`, and copies of the packets, which explain the later ones.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from secgroup.engine.kernels.fragment import forget, rechain
 from secgroup.engine.layout import U8, Firsts, Packets, empty_packets
+from secgroup.errors import InputError
 
 _FIRST_ROWS = 1 << 10
 
@@ -84,6 +86,30 @@ class FirstStore:
             Packets(*(column[places] for column in self._packets)),
             self.firsts.batch[places].tolist(),
         )
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return everything that is remembered, for a snapshot."""
+        answers = {f"first {title}": array for title, array in self.firsts._asdict().items()}
+        packets = {f"packet {title}": array for title, array in self._packets._asdict().items()}
+        return answers | packets
+
+    def put_arrays(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Remember what a snapshot says.
+
+        Raises
+        ------
+        InputError
+            Arrays are missing.
+
+        """
+        try:
+            self.firsts = Firsts(*(arrays[f"first {title}"] for title in Firsts._fields))
+            self._packets = Packets(*(arrays[f"packet {title}"] for title in Packets._fields))
+        except KeyError as error:
+            raise InputError(f"the snapshot lacks {error}") from None
+        self.firsts.heads[:] = 0
+        self._kept_to = int(self.firsts.ends[1])
+        rechain(self.firsts, self._secret)
 
 
 def _empty(rows: int) -> Firsts:

@@ -18,7 +18,7 @@ from secgroup.engine.kernels.classify import (
     tracked_weight_of_class,
 )
 from secgroup.engine.kernels.fragment import is_full, recall, remember
-from secgroup.engine.kernels.screen import last_word, value_of
+from secgroup.engine.kernels.screen import chosen, last_word, value_of
 from secgroup.engine.kernels.track import (
     advance,
     appoint,
@@ -118,11 +118,10 @@ def sequence_end(packets: Packets, i: int) -> int:
 def event_of(machine: Machine, packets: Packets, i: int) -> int:
     """Return the event that a packet is to its flow's machine; a RST counts as exact."""
     shape = np.int64(packets.shape[i])
-    if shape & HAS_TCP:
-        return np.int64(machine.events[packets.tcp_flags[i]])
-    if packets.protocol[i] == _UDP:
-        return UDP_EVENT
-    return ICMP_EVENT if shape & HAS_ICMP else OTHER_EVENT
+    of_segment = np.int64(machine.events[packets.tcp_flags[i]])
+    other = chosen(shape & HAS_ICMP != 0, ICMP_EVENT, OTHER_EVENT)
+    other = chosen(packets.protocol[i] == _UDP, UDP_EVENT, other)
+    return chosen(shape & HAS_TCP != 0, of_segment, other)
 
 
 @kernel
@@ -171,16 +170,18 @@ def next_state(
 def move_next(
     flows: Flows, machine: Machine, entry: int, state: int, side: int, packets: Packets, i: int
 ) -> None:
-    """Note the highest sequence end of a side, after a segment that is no RST."""
+    """Note the highest sequence end of a side, if the packet is a segment and no RST."""
     flags = np.int64(packets.tcp_flags[i])
     known = np.int64(flows.octets[(entry << 6) + 63])
+    bit = NEXT_ORIGINAL_KNOWN << side
     at = (entry << 4) + 12 + side
-    end = sequence_end(packets, i)
-    ahead = (end - np.int64(flows.halves[at])) & LOW_HALF
-    begins = flags & _SYN != 0 and machine.handshake[state] != 0
-    if known & (NEXT_ORIGINAL_KNOWN << side) == 0 or begins or 0 < ahead < 0x80000000:
-        flows.halves[at] = end
-        flows.octets[(entry << 6) + 63] = known | NEXT_ORIGINAL_KNOWN << side
+    end, highest = sequence_end(packets, i), np.int64(flows.halves[at])
+    ahead = (end - highest) & LOW_HALF
+    begins = (flags & _SYN != 0) & (machine.handshake[state] != 0)
+    moves = (known & bit == 0) | begins | ((ahead > 0) & (ahead < 0x80000000))
+    moves &= (packets.shape[i] & HAS_TCP != 0) & (flags & _RST == 0)
+    flows.halves[at] = chosen(moves, end, highest)
+    flows.octets[(entry << 6) + 63] = chosen(moves, known | bit, known)
 
 
 @kernel
@@ -199,8 +200,7 @@ def step(
     if after == 0:
         remove(flows, entry)
         return
-    if packets.shape[i] & HAS_TCP != 0 and packets.tcp_flags[i] & _RST == 0:
-        move_next(flows, machine, entry, state, side, packets, i)
+    move_next(flows, machine, entry, state, side, packets, i)
     flows.halves[(entry << 4) + 10] = now_ms & LOW_HALF
     if after != state:
         before_ms = timeout_of(flows, entry)
@@ -392,10 +392,12 @@ def make(
         if not insert(flows.index, home, tag, entry):
             return 0
         at = entry << 3
-        flows.words[at] = packets.source_lo[i] if egress else packets.destination_lo[i]
-        flows.words[at + 1] = packets.source_hi[i] if egress else packets.destination_hi[i]
-        flows.words[at + 2] = packets.destination_lo[i] if egress else packets.source_lo[i]
-        flows.words[at + 3] = packets.destination_hi[i] if egress else packets.source_hi[i]
+        from_lo, from_hi = packets.source_lo[i], packets.source_hi[i]
+        to_lo, to_hi = packets.destination_lo[i], packets.destination_hi[i]
+        flows.words[at] = chosen(egress, from_lo, to_lo)
+        flows.words[at + 1] = chosen(egress, from_hi, to_hi)
+        flows.words[at + 2] = chosen(egress, to_lo, from_lo)
+        flows.words[at + 3] = chosen(egress, to_hi, from_hi)
         flows.words[at + 4] = np.uint64(last)
     halves, octets = entry << 4, entry << 6
     flags = (OPENED_EGRESS if egress else 0) | (WEIGHT_TWO if weight == 2 else 0)
@@ -441,8 +443,12 @@ def admit(
     # 11
     facts = tables.interfaces[np.int64(packets.interface[i])]
     table, owner = np.int64(facts.table), np.int64(facts.owner)
-    peer_lo = packets.destination_lo[i] if direction == 1 else packets.source_lo[i]
-    peer_hi = packets.destination_hi[i] if direction == 1 else packets.source_hi[i]
+    from_lo, from_hi = packets.source_lo[i], packets.source_hi[i]
+    to_lo, to_hi = packets.destination_lo[i], packets.destination_hi[i]
+    peer_lo, peer_hi = (
+        chosen(direction == 1, to_lo, from_lo),
+        chosen(direction == 1, to_hi, from_hi),
+    )
     addresses = np.int64(address_class(tables, table, direction, family, peer_hi, peer_lo))
     value = np.int64(value_of(packets, i))
     ports = np.int64(port_class(tables, table, direction, family, protocol, value))
@@ -569,10 +575,10 @@ def look_up(flows: Flows, packets: Packets, i: int, tag: int, last: int, likely:
     `likely` is one that may be it.
     """
     egress = packets.direction[i] == 1
-    inside_lo = packets.source_lo[i] if egress else packets.destination_lo[i]
-    inside_hi = packets.source_hi[i] if egress else packets.destination_hi[i]
-    outside_lo = packets.destination_lo[i] if egress else packets.source_lo[i]
-    outside_hi = packets.destination_hi[i] if egress else packets.source_hi[i]
+    from_lo, from_hi = packets.source_lo[i], packets.source_hi[i]
+    to_lo, to_hi = packets.destination_lo[i], packets.destination_hi[i]
+    inside_lo, inside_hi = chosen(egress, from_lo, to_lo), chosen(egress, from_hi, to_hi)
+    outside_lo, outside_hi = chosen(egress, to_lo, from_lo), chosen(egress, to_hi, from_hi)
     word = np.uint64(last)
     at = likely << 3
     words = flows.words

@@ -9,10 +9,8 @@ from secgroup.decision import Reason
 from secgroup.engine.kernels import kernel
 from secgroup.engine.kernels.classify import (
     acl_answer,
-    in_subnet,
-    is_broadcast,
+    in_ranges,
     is_router,
-    own_address,
     service_at,
 )
 from secgroup.engine.kernels.track import hash_of
@@ -51,14 +49,14 @@ _ICMPV6 = 58
 _LINK_LOCAL = 0xFE80 >> 6
 _ALL_SERVERS_HI = 0xFF02 << 48
 _ALL_SERVERS_LO = 0x10002
+_DHCP = 68 | 67 << 16
+_DHCP6 = 546 | 547 << 16
 
 
 @kernel
-def is_multicast(family: int, hi: int, lo: int) -> bool:
-    """224.0.0.0/4 or ff00::/8."""
-    if family == 4:
-        return (lo >> np.uint64(28)) & np.uint64(15) == 14
-    return hi >> np.uint64(56) == 0xFF
+def chosen(condition: bool, one: int, other: int) -> int:  # noqa: FBT001
+    """Return one of two values that are both known: without a branch, which would be a guess."""
+    return one if condition else other
 
 
 @kernel
@@ -69,36 +67,40 @@ def is_link_local(hi: int) -> bool:
 
 @kernel
 def is_neighbour_discovery(packets: Packets, i: int) -> bool:
-    """ICMPv6 133 to 136 from a neighbour."""
+    """Tell whether an ICMPv6 message is 133 to 136 from a neighbour."""
     kind = np.int64(packets.icmp_type[i])
-    return (
-        packets.protocol[i] == _ICMPV6
-        and packets.shape[i] & HAS_ICMP != 0
-        and 133 <= kind <= 136
-        and packets.hop_limit[i] == 255
-    )
+    return packets.shape[i] & HAS_ICMP != 0 and 133 <= kind <= 136 and packets.hop_limit[i] == 255
 
 
 @kernel
-def is_dhcp(tables: Tables, packets: Packets, i: int, interface: int, direction: int) -> bool:
-    """Tell whether a datagram is between a DHCP client inside and the router's server."""
-    source, destination = np.int64(packets.source_port[i]), np.int64(packets.destination_port[i])
-    family = np.int64(packets.family[i])
-    if direction == 1:
-        hi, lo = packets.destination_hi[i], packets.destination_lo[i]
-        if family == 4:
-            if source != 68 or destination != 67:
-                return False
-            return lo == _BROADCAST or is_router(tables, interface, family, hi, lo)
-        if source != 546 or destination != 547:
-            return False
-        return is_link_local(hi) or (hi == np.uint64(_ALL_SERVERS_HI) and lo == _ALL_SERVERS_LO)
-    hi, lo = packets.source_hi[i], packets.source_lo[i]
+def is_dhcp(
+    tables: Tables,
+    interface: int,
+    direction: int,
+    family: int,
+    ports: int,
+    hi: int,
+    lo: int,
+) -> bool:
+    """Tell whether a datagram is between a DHCP client inside and the router's server.
+
+    Parameters
+    ----------
+    ports : int
+        The client's port, and the server's above 16 bits.
+    hi, lo
+        The server's address.
+
+    """
     if family == 4:
-        if source != 67 or destination != 68:
+        if ports != _DHCP:
             return False
-        return is_router(tables, interface, family, hi, lo)
-    return source == 547 and destination == 546 and is_link_local(hi)
+        everyone = direction == 1 and lo == _BROADCAST
+        return everyone or is_router(tables, interface, family, hi, lo)
+    if ports != _DHCP6:
+        return False
+    all_servers = hi == np.uint64(_ALL_SERVERS_HI) and lo == _ALL_SERVERS_LO
+    return is_link_local(hi) or (direction == 1 and all_servers)
 
 
 @kernel
@@ -128,8 +130,11 @@ def last_word(kinds: U1, packets: Packets, i: int, direction: int, owner: int) -
         place = ICMP_KIND + (kind ^ direction)
         inside = np.int64(packets.identifier[i])
         outside = inside ^ 0xFFFF
-    elif direction == 0:
-        inside, outside = outside, inside
+    else:
+        inside, outside = (
+            chosen(direction == 1, inside, outside),
+            chosen(direction == 1, outside, inside),
+        )
     return inside | outside << 16 | (owner | IPV6 * six | place << 24) << 32
 
 
@@ -151,34 +156,38 @@ def screen_one(tables: Tables, packets: Packets, i: int, out: DecisionColumns) -
     # 1
     if shape & MALFORMED:
         return _MALFORMED | _LOGGED
-    family = np.int64(packets.family[i])
     direction = np.int64(packets.direction[i])
     protocol = np.int64(packets.protocol[i])
     egress = direction == 1
+    six = packets.family[i] == 6
+    family = chosen(six, 6, 4)
     to_hi, to_lo = packets.destination_hi[i], packets.destination_lo[i]
-    peer_hi = to_hi if egress else packets.source_hi[i]
-    peer_lo = to_lo if egress else packets.source_lo[i]
+    from_hi, from_lo = packets.source_hi[i], packets.source_lo[i]
+    peer_hi, peer_lo = chosen(egress, to_hi, from_hi), chosen(egress, to_lo, from_lo)
+    to_port, from_port = np.int64(packets.destination_port[i]), np.int64(packets.source_port[i])
+    port = chosen(egress, to_port, from_port)
+    facts = tables.interfaces[interface]
+    subnet = tables.subnets[facts.subnet]
     # 2
     if protocol == _ICMPV6 and is_neighbour_discovery(packets, i):
         return _EXEMPT | _ACCEPTED
-    if protocol == _UDP and shape & HAS_PORTS and is_dhcp(tables, packets, i, interface, direction):
-        return _EXEMPT | _ACCEPTED
+    if (to_port < 1024) & (from_port < 1024) & (protocol == _UDP):
+        ports = chosen(egress, from_port, to_port) | port << 16
+        if is_dhcp(tables, interface, direction, family, ports, peer_hi, peer_lo):
+            return _EXEMPT | _ACCEPTED
     # 3
-    if is_multicast(family, to_hi, to_lo):
-        return _NOT_UNICAST
-    if family == 4 and (to_lo == _BROADCAST or is_broadcast(tables, interface, to_lo)):
+    last = (to_lo == np.uint64(_BROADCAST)) | (to_lo == subnet.broadcast)
+    group4 = ((to_lo >> np.uint64(28)) & np.uint64(15)) == 14
+    if chosen(six, to_hi >> np.uint64(56) == 0xFF, group4 | last):
         return _NOT_UNICAST
     # 4
-    facts = tables.interfaces[interface]
     if facts.source_dest_check:
-        inside_hi = packets.source_hi[i] if egress else to_hi
-        inside_lo = packets.source_lo[i] if egress else to_lo
-        if not own_address(tables, interface, family, inside_hi, inside_lo):
+        inside_hi, inside_lo = chosen(egress, from_hi, to_hi), chosen(egress, from_lo, to_lo)
+        first, end = chosen(six, facts.own6, facts.own4), chosen(six, facts.own_end, facts.own6)
+        if not in_ranges(tables.ranges, first, end, inside_hi, inside_lo):
             return _SOURCE_DEST_CHECK | _LOGGED
     # 5
-    port = -1
-    if shape & HAS_PORTS:
-        port = np.int64(packets.destination_port[i] if egress else packets.source_port[i])
+    port = chosen(shape & HAS_PORTS != 0, port, -1)
     exempt = np.int64(service_at(tables, interface, family, peer_hi, peer_lo, protocol, port))
     if exempt != 0:
         return _EXEMPT | _ACCEPTED | (_LOGGED if exempt == 2 else 0)
@@ -186,21 +195,28 @@ def screen_one(tables: Tables, packets: Packets, i: int, out: DecisionColumns) -
     if shape & LATER_FRAGMENT:
         return LATER
     # 7
-    acl = 0
-    if not in_subnet(tables, interface, family, peer_hi, peer_lo):
-        acl = np.int64(
-            acl_answer(
-                tables,
-                facts.acl,
-                direction,
-                family,
-                peer_hi,
-                peer_lo,
-                protocol,
-                value_of(packets, i),
-                shape & HAS_ICMP != 0,
+    acl = np.int64(0)
+    first, end = (
+        chosen(six, subnet.block6, subnet.block4),
+        chosen(six, subnet.block_end, subnet.block6),
+    )
+    if not in_ranges(tables.ranges, first, end, peer_hi, peer_lo):
+        section = np.int64(tables.acls[facts.acl, 2 * direction + chosen(six, 1, 0)])
+        acl = np.int64(tables.sections[section].always)
+        if acl == 0:
+            acl = np.int64(
+                acl_answer(
+                    tables,
+                    facts.acl,
+                    direction,
+                    family,
+                    peer_hi,
+                    peer_lo,
+                    protocol,
+                    value_of(packets, i),
+                    shape & HAS_ICMP != 0,
+                )
             )
-        )
     out.acl_rule_number[i] = acl
     if acl < 0 and not egress:
         out.acl_rule_number[i] = -acl
