@@ -236,6 +236,7 @@ class _Reader:
         """Read the frames in the rows up to `last`."""
         first, self._row = self._row, last
         frames, packets, spans = self._frames, self._packets, self._spans
+        packets.time_ms[first:last] = frames.time_ns[first:last] // 1_000_000
         link(octets, base, first, last, self._links, frames, spans)
         internet(octets, first, last, spans, packets)
         if self._options.decapsulate and decapsulate(
@@ -244,7 +245,6 @@ class _Reader:
             internet(octets, first, last, spans, packets)
         count = transport(
             octets,
-            frames.time_ns,
             first,
             last,
             ICMP_KINDS,

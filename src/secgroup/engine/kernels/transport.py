@@ -71,9 +71,20 @@ def _tcp(octets: U1, at: int, present: int, rest: int) -> tuple[int, int, int, i
 
 
 @kernel
+def _icmp(octets: U1, at: int, present: int, icmp_kinds: U1, is_ipv6: int) -> tuple[int, int, int]:
+    """Read an ICMP header of which 2 bytes are there.
+
+    Returns type and code in one, the identifier, 1 if messages of this type have one.
+    """
+    icmp = u16(octets, at)
+    if icmp_kinds[is_ipv6, icmp >> 8] == NOT_TRACKED:
+        return icmp, 0, 0
+    return icmp, u16(octets, at + 4) if present >= 6 else 0, 1
+
+
+@kernel
 def transport(
     octets: U1,
-    times_ns: I8,
     first: int,
     last: int,
     icmp_kinds: U1,
@@ -87,8 +98,6 @@ def transport(
 
     Parameters
     ----------
-    times_ns : int64
-        By row.
     icmp_kinds, icmp_errors : uint8, shape (2, 256)
         `ICMP_KINDS` and `ICMP_ERROR_TYPES`.
     quoted, quoting
@@ -99,46 +108,35 @@ def transport(
     for row in range(first, last):
         begin = int(spans.transport[row - first])
         present = spans.transport_end[row - first] - begin
-        protocol, shape, is_ipv6 = packets.protocol[row], int(np.int64(packets.shape[row])), 0
+        protocol, shape = packets.protocol[row], int(np.int64(packets.shape[row]))
+        is_ipv6 = 1 if packets.family[row] == 6 else 0
         ports = flags = sequence = acknowledgement = payload = icmp = identifier = least = 0
-        if packets.family[row] == 6:
-            is_ipv6 = 1
-        if packets.family[row] == 0 or shape & (MALFORMED | LATER_FRAGMENT):
+        if shape & (MALFORMED | LATER_FRAGMENT):
             pass
-        elif protocol == TCP:
-            least = TCP_HEADER
-            if present >= TCP_HEADER:
-                if octets[begin + 12] >> 4 < 5:
-                    least = present + 1
-                shape |= HAS_PORTS | HAS_TCP
-                ports = u32(octets, begin)
-                rest = int(np.int64(packets.length[row])) - begin + spans.begin[row - first]
-                flags, sequence, acknowledgement, payload = _tcp(octets, begin, present, rest)
-        elif protocol == UDP:
-            least = 8
-            if present >= 8:
+        elif protocol in (TCP, UDP):
+            least = TCP_HEADER if protocol == TCP else 8
+            if present >= least:
                 shape |= HAS_PORTS
                 ports = u32(octets, begin)
+                if protocol == TCP:
+                    shape |= HAS_TCP
+                    rest = int(np.int64(packets.length[row])) - begin + spans.begin[row - first]
+                    flags, sequence, acknowledgement, payload = _tcp(octets, begin, present, rest)
+                    least = least if octets[begin + 12] >> 4 >= 5 else present + 1
         elif protocol == (ICMPV6 if is_ipv6 else ICMP):
             least = 4
-            if present >= 4:
+            if present >= 2:
                 shape |= HAS_ICMP
-                icmp = u16(octets, begin)
-                if icmp_kinds[is_ipv6, icmp >> 8] != NOT_TRACKED:
-                    least = 8
-                    if present >= 8:
-                        identifier = u16(octets, begin + 4)
-                elif icmp_errors[is_ipv6, icmp >> 8] and present > 8:
-                    quoted.begin[count] = begin + 8
-                    quoted.end[count] = begin + present
-                    quoted.whole[count] = present - 8
-                    quoting[count] = row
+                icmp, identifier, asks = _icmp(octets, begin, present, icmp_kinds, is_ipv6)
+                least = 8 if asks else 4
+                if icmp_errors[is_ipv6, icmp >> 8] and present > 8:
+                    quoted.begin[count], quoted.end[count] = begin + 8, begin + present
+                    quoted.whole[count], quoting[count] = present - 8, row
                     count += 1
         if present < least:
             shape = MALFORMED | KNOWN_SOURCE | KNOWN_DESTINATION | KNOWN_PROTOCOL
             packets.hop_limit[row] = packets.fragment_id[row] = packets.fragment_protocol[row] = 0
             ports = flags = sequence = acknowledgement = payload = icmp = identifier = 0
-        packets.time_ms[row] = times_ns[row] // 1_000_000
         packets.shape[row] = shape
         _put(packets, row, ports, flags, sequence, acknowledgement, payload, icmp, identifier)
     return count
@@ -189,11 +187,10 @@ def quote(
             least = 2
             if present >= 2:
                 shape |= HAS_ICMP
-                icmp = u16(octets, begin)
-                if icmp_kinds[1 if family == 6 else 0, icmp >> 8] != NOT_TRACKED:
-                    least = 6
-                    if present >= 6:
-                        identifier = u16(octets, begin + 4)
+                icmp, identifier, asks = _icmp(
+                    octets, begin, present, icmp_kinds, 1 if family == 6 else 0
+                )
+                least = 6 if asks else 2
         is_none = is_none or present < least
         if is_none:
             _put_ip_away(quotes, row)

@@ -97,8 +97,10 @@ def walk_pcap(
 
 
 @kernel
-def _time_ns(way: int, factor: int, limit: int, offset_ns: int, high: int, low: int) -> int:
+def _time_ns(clocks: Clocks, number: int, high: int, low: int) -> int:
     """Return the time of a stamp, -1 where it is for the plain reader to say."""
+    way, factor, limit = clocks.way[number], clocks.factor[number], clocks.limit[number]
+    offset_ns = clocks.offset_ns[number]
     if high >> 31:
         return -1
     stamp = high << 32 | low
@@ -115,7 +117,7 @@ def _time_ns(way: int, factor: int, limit: int, offset_ns: int, high: int, low: 
         time_ns = high * NANOSECONDS + (low * NANOSECONDS >> 32) >> factor - 32
     if offset_ns > 0 and time_ns > MAX_TIME_NS - offset_ns:
         return -1
-    return max(time_ns + offset_ns, -1)
+    return max(int(time_ns + offset_ns), -1)
 
 
 @kernel
@@ -160,6 +162,22 @@ def _fixed(
 
 
 @kernel
+def _block(octets: U1, at: int, end: int, big: int) -> tuple[int, int, int, int]:
+    """Look at a block: why it is not read here (FULL: it is), bytes wanted, type, length."""
+    if end - at < 12:
+        return NEED_MORE, 12, 0, 0
+    kind, length = _u32(octets, at, big), _u32(octets, at + 4, big)
+    if kind in (SECTION_HEADER, INTERFACE_DESCRIPTION):
+        return LOOK, 0, kind, length
+    if length < 12 or length & 3 or length > MAX_BLOCK:
+        return LOOK, 0, kind, length
+    if end - at < length:
+        return NEED_MORE, length, kind, length
+    cause = FULL if _u32(octets, at + length - 4, big) == length else LOOK
+    return cause, 0, kind, length
+
+
+@kernel
 def walk_pcapng(
     octets: U1,
     end: int,
@@ -184,26 +202,14 @@ def walk_pcapng(
     at, row, last, count = cursor[CURSOR_AT], first, frames.offset.shape[0], clocks.way.shape[0]
     cause, need = FULL, 0
     while row < last:
-        if end - at < 12:
-            cause, need = NEED_MORE, 12
-            break
-        kind, length = _u32(octets, at, big), _u32(octets, at + 4, big)
-        cause = LOOK
-        if kind in (SECTION_HEADER, INTERFACE_DESCRIPTION) or (
-            length < 12 or length & 3 or length > MAX_BLOCK
-        ):
-            break
-        if end - at < length:
-            cause, need = NEED_MORE, length
-            break
-        behind = at + length - 4
-        if _u32(octets, behind, big) != length:
+        cause, need, kind, length = _block(octets, at, end, big)
+        if cause != FULL:
             break
         if kind in (ENHANCED_PACKET, SIMPLE_PACKET, OBSOLETE_PACKET):
             size, number, high, low, captured, original = _fixed(
                 octets, kind, at + 8, length - 12, big
             )
-            begin = at + 8 + size
+            cause, begin, behind = LOOK, at + 8 + size, at + length - 4
             if not 0 <= number < count or clocks.way[number] == BY_LOOKING:
                 break
             time_ns, direction = cursor[CURSOR_TIME], NO_DIRECTION
@@ -211,14 +217,7 @@ def walk_pcapng(
                 if 0 < clocks.snap_length[number] < captured:
                     captured = clocks.snap_length[number]
             else:
-                time_ns = _time_ns(
-                    clocks.way[number],
-                    clocks.factor[number],
-                    clocks.limit[number],
-                    clocks.offset_ns[number],
-                    high,
-                    low,
-                )
+                time_ns = _time_ns(clocks, number, high, low)
             if captured > MAX_CAPTURED or captured > behind - begin or time_ns < 0:
                 break
             if kind != SIMPLE_PACKET:
