@@ -80,7 +80,7 @@ _NO_RULES: Final = np.zeros(0, dtype=np.int32)
 def secret_of(seed: int) -> U8:
     """Return the secret numbers of a hash; an unknown `seed` makes them unknown."""
     numbers = np.random.Generator(np.random.PCG64(seed)).integers(
-        1 << 31, 1 << 32, size=SECRET_SIZE, dtype=np.uint64
+        0, 1 << 32, size=SECRET_SIZE, dtype=np.uint64
     )
     odd = np.random.Generator(np.random.PCG64(seed + 1)).integers(
         1 << 62, 1 << 63, size=2, dtype=np.uint64

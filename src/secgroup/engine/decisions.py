@@ -328,7 +328,7 @@ class ArrowColumns:
 
 
 class ParquetWriter:
-    """Writes decisions as row groups of ROW_GROUP or a few more.
+    """Writes decisions as row groups of ROW_GROUP or a few more, fewer when the network changes.
 
     Parameters
     ----------
@@ -352,6 +352,8 @@ class ParquetWriter:
 
     def use(self, interfaces: Sequence[NetworkInterface], acl_ids: Sequence[str | None]) -> None:
         """Say which interfaces, and network ACLs of their subnets, the batches to come mean."""
+        # All batches of a row group have the same words.
+        self._write_group()
         self._columns.use(interfaces, acl_ids)
 
     def write(self, rows: Rows) -> None:
@@ -378,8 +380,7 @@ class ParquetWriter:
 
         if self._count:
             table = pyarrow.Table.from_batches(self._held, schema=self._columns.schema)
-            # Batches that came before a word was known have a shorter dictionary.
-            self._file.write_table(table.unify_dictionaries(), row_group_size=self._count)
+            self._file.write_table(table, row_group_size=self._count)
         self._held, self._count = [], 0
 
 

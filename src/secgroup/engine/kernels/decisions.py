@@ -54,7 +54,7 @@ def put_known(out: U1, at: int, pieces: Words, known: bool, value: int) -> int:
     """Write an integer, or `null`."""
     if known:
         return put_integer(out, at, value)
-    return put_piece(out, at, pieces, NULL)
+    return put_piece(out, at, pieces, np.int64(NULL))
 
 
 @kernel
@@ -63,7 +63,7 @@ def put_quoted(
 ) -> int:
     """Write an address in quotes, or `null`."""
     if not known:
-        return put_piece(out, at, pieces, NULL)
+        return put_piece(out, at, pieces, np.int64(NULL))
     out[at] = QUOTE
     at = put_address(out, at + 1, family, hi, lo, dotted)
     out[at] = QUOTE
@@ -109,7 +109,7 @@ def format_decisions(
 
     """
     interfaces = (pieces.begin.shape[0] - 1 - OF_INTERFACE) // 3
-    at = 0
+    at = np.int64(0)
     for row in range(begin, end):
         reason = np.int64(decisions.reason[row])
         if reason == 0:
@@ -125,9 +125,9 @@ def format_decisions(
         whole = shape & MALFORMED == 0
         has_ports = whole and shape & HAS_PORTS != 0
         has_icmp = whole and shape & HAS_ICMP != 0
-        at = put_piece(out, at, pieces, FRAME)
+        at = put_piece(out, at, pieces, np.int64(FRAME))
         at = put_integer(out, at, frames[row])
-        at = put_piece(out, at, pieces, TIME)
+        at = put_piece(out, at, pieces, np.int64(TIME))
         at = put_integer(out, at, times_ns[row])
         at = put_piece(out, at, pieces, OF_INTERFACE + interfaces + 2 * interface + direction)
         known = whole or shape & KNOWN_PROTOCOL != 0
@@ -139,15 +139,15 @@ def format_decisions(
             if side == 1:
                 hi, lo = packets.destination_hi[row], packets.destination_lo[row]
             at = put_quoted(out, at, pieces, known, family, hi, lo, dotted)
-        at = put_piece(out, at, pieces, SOURCE_PORT)
+        at = put_piece(out, at, pieces, np.int64(SOURCE_PORT))
         at = put_known(out, at, pieces, has_ports, np.int64(packets.source_port[row]))
-        at = put_piece(out, at, pieces, DESTINATION_PORT)
+        at = put_piece(out, at, pieces, np.int64(DESTINATION_PORT))
         at = put_known(out, at, pieces, has_ports, np.int64(packets.destination_port[row]))
-        at = put_piece(out, at, pieces, ICMP_TYPE)
+        at = put_piece(out, at, pieces, np.int64(ICMP_TYPE))
         at = put_known(out, at, pieces, has_icmp, np.int64(packets.icmp_type[row]))
-        at = put_piece(out, at, pieces, ICMP_CODE)
+        at = put_piece(out, at, pieces, np.int64(ICMP_CODE))
         at = put_known(out, at, pieces, has_icmp, np.int64(packets.icmp_code[row]))
-        at = put_piece(out, at, pieces, LENGTH)
+        at = put_piece(out, at, pieces, np.int64(LENGTH))
         at = put_integer(out, at, np.int64(packets.length[row]))
         verdict = np.int64(decisions.accepted[row]) << 5
         at = put_piece(out, at, pieces, OF_REASON + verdict + reason)
@@ -155,12 +155,12 @@ def format_decisions(
         acl_rule_number = np.int64(decisions.acl_rule_number[row])
         if acl_rule_number < 0:
             at = put_piece(out, at, pieces, OF_INTERFACE + interfaces - 1)
-            at = put_piece(out, at, pieces, NULL)
+            at = put_piece(out, at, pieces, np.int64(NULL))
         else:
             at = put_piece(out, at, pieces, OF_INTERFACE + interface)
             at = put_integer(out, at, acl_rule_number)
         at = put_piece(out, at, pieces, OF_STATE_BEFORE + np.int64(decisions.state_before[row]))
         at = put_piece(out, at, pieces, OF_STATE_AFTER + np.int64(decisions.state_after[row]))
         at = put_known(out, at, pieces, connections[row] > 0, np.int64(connections[row]))
-        at = put_piece(out, at, pieces, END)
+        at = put_piece(out, at, pieces, np.int64(END))
     return end, at

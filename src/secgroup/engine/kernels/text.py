@@ -94,7 +94,7 @@ def put_ipv6(out: U1, at: int, hi: int, lo: int, dotted: bool) -> int:
                 best, best_size = begin, size
         else:
             size = 0
-    place = 0
+    place = np.int64(0)
     while place < 8:
         if place == best:
             out[at] = 58
@@ -149,7 +149,7 @@ def format_lines(
 
     """
     kinds, places, values = columns.kinds, columns.places, columns.values
-    at = 0
+    at = np.int64(0)
     for row in range(begin, end):
         if at + room > out.shape[0]:
             return row, at
@@ -177,7 +177,7 @@ def format_addresses(out: U1, begins: I8, families: I8, hi: U8, lo: U8, dotted: 
 
     What is ABSENT has no bytes. Returns the bytes written; `out` has room for 39 an address.
     """
-    at = 0
+    at = np.int64(0)
     for row in range(families.shape[0]):
         begins[row] = at
         if families[row] != ABSENT:
