@@ -9,7 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from secgroup.engine.compile import Compiled, Rebuilt, compile  # noqa: A004
+from secgroup.engine.compile import Compiled, compile  # noqa: A004
+from secgroup.engine.parts import Rebuilt
 from secgroup.errors import InputError
 from secgroup.model.group import PrefixListReference, SecurityGroup, SecurityGroupRule
 from secgroup.model.interface import NetworkInterface, PrivateIpv4

@@ -5,27 +5,39 @@ whose values are as they were is taken over as it is. Nothing depends on history
 of interfaces, owners and timeouts, which never change their meaning.
 """
 
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Generic, NamedTuple, TypeAlias, TypeVar
+from typing import Final
 
 import numpy as np
 
+from secgroup.engine.parts import (
+    GroupRules,
+    GroupSection,
+    Memory,
+    PeerSet,
+    Rebuilt,
+    RuleTable,
+    Tracked,
+)
+from secgroup.engine.section import (
+    FAMILIES,
+    SECTION_ORDER,
+    Section,
+    Sections,
+    address_part,
+    four,
+    port_part,
+)
 from secgroup.engine.tables import (
     EXEMPT,
     INTERFACE,
     SUBNET,
-    AddressPart,
-    PortPart,
     Ranges,
-    Section,
-    Sections,
     Tables,
-    address_part,
     exempt_bit,
     halves,
     pack,
-    port_part,
     read_only,
     records,
 )
@@ -49,115 +61,7 @@ from secgroup.policy.permission import Permission
 from secgroup.policy.policy import ALWAYS_TRACKED_TYPES, InterfacePolicy
 from secgroup.policy.resolve import Policy
 
-_V = TypeVar("_V")
-
-FAMILIES: Final = (4, 6)
-#: Direction and family of each section, in order.
-SECTION_ORDER: Final = tuple((way, family) for way in Direction for family in FAMILIES)
 _NO_EDGES: Final[Edges] = ()
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class PeerSet:
-    """A set of a family's addresses; equal sets are one object, so identity compares them."""
-
-    edges: Edges
-
-
-class GroupSection(NamedTuple):
-    """The rules of a group in one direction and family, for the interfaces of one VPC."""
-
-    rule_ids: tuple[str, ...]
-    peers: tuple[PeerSet, ...]
-    ports: tuple[RulePorts, ...]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class GroupRules:
-    """The four sections of a group, in SECTION_ORDER."""
-
-    sections: tuple[GroupSection, ...]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class RuleTable:
-    """The rules in force on interfaces with equal groups, VPC and always tracked peers."""
-
-    sections: Sections
-
-    def section(self, direction: Direction, family: int) -> Section:
-        """Return one direction and family of it."""
-        return self.sections[direction * 2 + (family == 6)]
-
-
-#: The peers that AWS always tracks by one and by two entries; IPv4, then IPv6.
-_Tracked: TypeAlias = tuple[PeerSet, PeerSet, PeerSet, PeerSet]
-
-
-class Rebuilt(NamedTuple):
-    """How many parts of each kind a compilation made anew; all others it took over."""
-
-    peers: int
-    groups: int
-    addresses: int
-    ports: int
-    rule_tables: int
-    acls: int
-
-
-class _Kept(Generic[_V]):
-    """Parts by key, of this revision, with those of the one before to take over from."""
-
-    def __init__(self, before: "_Kept[_V] | None") -> None:
-        self._before: Mapping[Hashable, tuple[Any, _V]] = {} if before is None else before._now
-        self._now: dict[Hashable, tuple[Any, _V]] = {}
-        self.made = 0
-
-    def of(self, key: Hashable, make: Callable[[], _V], *, since: object = None) -> _V:
-        """Return the part of `key`: the one before, if it was made of an equal `since`."""
-        here = self._now.get(key)
-        if here is None:
-            here = self._before.get(key)
-            if here is None or here[0] != since:
-                here = (since, make())
-                self.made += 1
-            self._now[key] = here
-        return here[1]
-
-    def seal(self) -> None:
-        """Let go of the revision before."""
-        self._before = {}
-
-
-class _Memory:
-    """Every part of one revision."""
-
-    def __init__(self, before: "_Memory | None") -> None:
-        self.sources: _Kept[PeerSet] = _Kept(None if before is None else before.sources)
-        self.peers: _Kept[PeerSet] = _Kept(None if before is None else before.peers)
-        self.port_sets: _Kept[RulePorts] = _Kept(None if before is None else before.port_sets)
-        self.groups: _Kept[GroupRules] = _Kept(None if before is None else before.groups)
-        self.addresses: _Kept[AddressPart] = _Kept(None if before is None else before.addresses)
-        self.ports: _Kept[PortPart] = _Kept(None if before is None else before.ports)
-        self.rule_tables: _Kept[RuleTable] = _Kept(None if before is None else before.rule_tables)
-        self.acls: _Kept[Sections] = _Kept(None if before is None else before.acls)
-        self.interfaces: dict[str, int] = {} if before is None else dict(before.interfaces)
-        self.owners: dict[str, int] = {} if before is None else dict(before.owners)
-        self.timeouts: dict[tuple[int, ...], int] = {} if before is None else dict(before.timeouts)
-
-    def seal(self) -> Rebuilt:
-        """Let go of the revision before, and say what was made."""
-        kept: tuple[_Kept[Any], ...] = (
-            self.peers,
-            self.groups,
-            self.addresses,
-            self.ports,
-            self.rule_tables,
-            self.acls,
-        )
-        for each in (*kept, self.sources, self.port_sets):
-            each.seal()
-        return Rebuilt(*(each.made for each in kept))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -189,7 +93,7 @@ class Compiled:
     rule_tables: tuple[RuleTable, ...]
     acl_ids: tuple[str, ...]
     rebuilt: Rebuilt
-    memory: _Memory
+    memory: Memory
 
     def table_of(self, interface_id: str) -> int:
         """Return the number of an interface's rule table."""
@@ -200,12 +104,7 @@ class Compiled:
     ) -> tuple[str, ...]:
         """Return the rules that match a pair of classes, in the definition's order."""
         section = self.rule_tables[table].section(direction, family)
-        both = (
-            section.addresses.classes.bitmaps[address_class]
-            & section.ports.classes.bitmaps[port_class]
-        )
-        bits = int.from_bytes(both.tobytes(), "little")
-        return tuple(rule_id for bit, rule_id in enumerate(section.rule_ids) if bits >> bit & 1)
+        return section.matching(address_class, port_class)
 
 
 def compile(policy: Policy, *, previous: Compiled | None = None) -> Compiled:  # noqa: A001
@@ -232,13 +131,13 @@ class _Compilation:
     def __init__(self, policy: Policy, previous: Compiled | None) -> None:
         self.policy = policy
         self.network = policy.network
-        self.memory = _Memory(None if previous is None else previous.memory)
+        self.memory = Memory(None if previous is None else previous.memory)
         self.always_tracked = [
             each
             for each in self.network.interfaces.values()
             if each.interface_type in ALWAYS_TRACKED_TYPES
         ]
-        self.tracked: dict[tuple[str | None, frozenset[str]], _Tracked] = {}
+        self.tracked: dict[tuple[str | None, frozenset[str]], Tracked] = {}
         self.groups: dict[tuple[str, str], GroupRules] = {}
         self.table_numbers: dict[RuleTable, int] = {}
         self.tables_of_groups: dict[Hashable, RuleTable] = {}
@@ -314,7 +213,7 @@ class _Compilation:
             found = self.tables_of_groups[key] = self.memory.rule_tables.of(
                 (groups, tracked),
                 lambda: RuleTable(
-                    _four(
+                    four(
                         self._section(interface, way, family, groups, tracked)
                         for way, family in SECTION_ORDER
                     )
@@ -328,7 +227,7 @@ class _Compilation:
         direction: Direction,
         family: int,
         groups: tuple[GroupRules, ...],
-        tracked: _Tracked,
+        tracked: Tracked,
     ) -> Section:
         parts = [group.sections[SECTION_ORDER.index((direction, family))] for group in groups]
         rule_ids = tuple(each for part in parts for each in part.rule_ids)
@@ -414,7 +313,7 @@ class _Compilation:
             lambda: RulePorts.of(family, permission.traffic, is_open=is_open),
         )
 
-    def _tracked(self, at: InterfacePolicy) -> _Tracked:
+    def _tracked(self, at: InterfacePolicy) -> Tracked:
         table = self.network.route_table_of(at.subnet.subnet_id)
         key = (None if table is None else table.route_table_id, at.peer_vpc_ids)
         if key not in self.tracked:
@@ -436,7 +335,7 @@ class _Compilation:
             self.acls.append(
                 self.memory.acls.of(
                     acl_id,
-                    lambda: _four(
+                    lambda: four(
                         self._acl_section(family, at.acl_entries[way])
                         for way, family in SECTION_ORDER
                     ),
@@ -507,8 +406,3 @@ def _exempt(at: InterfacePolicy) -> Iterable[tuple[Address, int, int, int]]:
         for address in sorted(service.addresses, key=str):
             for protocol in sorted(service.protocols):
                 yield address, protocol, service.port, 2 if service.is_logged else 1
-
-
-def _four(sections: Iterable[Section]) -> Sections:
-    first, second, third, fourth = sections
-    return first, second, third, fourth

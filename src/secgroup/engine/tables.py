@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from secgroup.engine.section import Section, Sections
+from secgroup.engine.section import Section, Sections, answer_to_all
 from secgroup.net.address import Address, Prefix
 from secgroup.net.protocol import TCP, UDP
 from secgroup.policy.classes import span_of
@@ -157,21 +157,22 @@ class _Pool:
 
     def __init__(self, *, empty: NDArray[Any]) -> None:
         self._empty = empty
-        self._arrays: list[NDArray[Any]] = []
+        self._arrays: list[tuple[NDArray[Any], NDArray[Any]]] = []
         self._first: dict[int, int] = {}
         self._size = 0
 
     def add(self, array: NDArray[Any]) -> int:
-        """Return where `array`, which must stay alive until `array()`, begins."""
+        """Return where `array` begins, row by row; it is kept alive until `array()`."""
         first = self._first.get(id(array))
         if first is None:
             first = self._first[id(array)] = self._size
-            self._arrays.append(array)
-            self._size += len(array)
+            laid = array if self._empty.ndim > 1 else array.reshape(-1)
+            self._arrays.append((array, laid))
+            self._size += len(laid)
         return first
 
     def array(self) -> NDArray[Any]:
-        return read_only(np.concatenate([self._empty, *self._arrays]))
+        return read_only(np.concatenate([self._empty, *(laid for _, laid in self._arrays)]))
 
 
 def read_only(array: NDArray[Any]) -> NDArray[Any]:
@@ -210,18 +211,9 @@ def pack(tables: Iterable[Sections], acls: Iterable[Sections]) -> Packed:
     roots, numbers = _Pool(empty=np.empty(0, np.int32)), _Pool(empty=np.empty(0, np.int32))
     weights, opened = _Pool(empty=np.empty(0, np.uint8)), _Pool(empty=np.empty(0, np.uint8))
     bitmaps = _Pool(empty=np.empty(0, np.uint64))
-    flat: dict[int, NDArray[np.uint64]] = {}
-    kept: list[NDArray[Any]] = []
-
-    def words_of(bits: NDArray[np.uint64]) -> int:
-        if id(bits) not in flat:
-            flat[id(bits)] = bits.reshape(-1)
-        return bitmaps.add(flat[id(bits)])
 
     def row_of(section: Section) -> tuple[int, ...]:
         part, ports = section.addresses, section.ports
-        own = np.array(section.numbers, dtype=np.int32)
-        kept.append(own)
         all_open = ports.classes.all_open
         return (
             part.root.low,
@@ -233,16 +225,16 @@ def pack(tables: Iterable[Sections], acls: Iterable[Sections]) -> Packed:
             roots.add(part.root.intervals),
             (narrow if part.classes.family == 4 else wide).add(part.entries),
             weights.add(part.classes.weights),
-            words_of(part.classes.bitmaps),
+            bitmaps.add(part.classes.bitmaps),
             roots.add(ports.root.intervals),
             narrow.add(ports.entries),
             opened.add(ports.classes.opened),
-            words_of(ports.classes.bitmaps),
+            bitmaps.add(ports.classes.bitmaps),
             part.classes.bitmaps.shape[1],
             part.classes.rules,
-            numbers.add(own),
+            numbers.add(np.array(section.numbers, dtype=np.int32)),
             int(all_open[TCP]) | int(all_open[UDP]) << 1,
-            _always(section),
+            answer_to_all(section),
         )
 
     rows: list[tuple[int, ...]] = []
