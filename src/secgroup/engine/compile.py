@@ -235,23 +235,14 @@ class _Compilation:
         peers = tuple(each for part in parts for each in part.peers)
         ports = tuple(each for part in parts for each in part.ports)
         always = tracked[:2] if family == 4 else tracked[2:]
-        return Section(
-            addresses=self.memory.addresses.of(
-                (family, peers, always),
-                lambda: address_part(
-                    address_classes(
-                        family,
-                        [each.edges for each in peers],
-                        (always[0].edges, always[1].edges),
-                    )
-                ),
-            ),
-            ports=self.memory.ports.of(
-                (family, ports),
-                lambda: port_part(port_classes(family, ports)),
-            ),
-            rule_ids=rule_ids,
+        weights = (always[0].edges, always[1].edges)
+        addresses = self.memory.addresses.of(
+            (family, peers, always),
+            lambda: address_part(address_classes(family, [each.edges for each in peers], weights)),
         )
+        port_key = (family, ports)
+        found = self.memory.ports.of(port_key, lambda: port_part(port_classes(*port_key)))
+        return Section(addresses, found, rule_ids)
 
     def _group(self, vpc_id: str, group_id: str) -> GroupRules:
         found = self.groups.get((vpc_id, group_id))
@@ -260,9 +251,8 @@ class _Compilation:
         group = self.network.groups.get(group_id)
         rules = () if group is None else group.rules
         sections: list[GroupSection] = []
-        for way, permissions in zip(
-            Direction, self.policy.permissions_of(vpc_id, group_id), strict=True
-        ):
+        by_direction = self.policy.permissions_of(vpc_id, group_id)
+        for way, permissions in zip(Direction, by_direction, strict=True):
             own = [rule for rule in rules if rule.is_egress == (way is Direction.EGRESS)]
             for family in FAMILIES:
                 sections.append(self._group_section(vpc_id, family, own, permissions))
