@@ -75,7 +75,8 @@ class Batch:
     def rows(self, first: int, behind: int) -> "Batch":
         """Return the rows from `first` to before `behind`, as views."""
         return Batch(
-            packets=Packets(*(column[first:behind] for column in self.packets)), quotes=self.quotes
+            packets=Packets._make(column[first:behind] for column in self.packets),
+            quotes=self.quotes,
         )
 
 
@@ -240,4 +241,4 @@ def _fragment(columns: Mapping[str, int]) -> Fragment:
 def gather(packets: Packets, rows: Iterable[int]) -> Packets:
     """Return copies of rows."""
     chosen = np.fromiter(rows, dtype=np.int64)
-    return Packets(*(column[chosen] for column in packets))
+    return Packets._make(column[chosen] for column in packets)

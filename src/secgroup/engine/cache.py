@@ -8,6 +8,7 @@ from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from platform import python_version
+from sys import modules
 from tempfile import TemporaryFile
 
 import secgroup
@@ -16,7 +17,7 @@ import secgroup
 @cache
 def sources_digest() -> str:
     """Return what tells these sources, Python, NumPy and Numba from all others."""
-    import llvmlite
+    import llvmlite  # type: ignore[import-untyped]
     import numba
     import numpy
 
@@ -59,3 +60,9 @@ def keep_kernels(root: Path) -> Path | None:
 def is_compiled(root: Path) -> bool:
     """Tell whether kernels of these sources have been kept; if not, the first run compiles."""
     return any((root / sources_digest()).glob("**/*.nbi"))
+
+
+def is_keeping() -> bool:
+    """Tell whether this process keeps what it compiles."""
+    kernels = modules.get("secgroup.engine.kernels")
+    return kernels is not None and bool(kernels._is_kept)

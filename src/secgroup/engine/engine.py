@@ -248,7 +248,9 @@ class Engine:
         """Return the row of the interface that made each record."""
         firsts = np.array([each.admissions for each in self._generations])
         admissions = records["admission"]
-        return admissions.astype(np.int64) - firsts[self._generation_of(admissions)]
+        rows: NDArray[np.int64] = admissions.astype(np.int64)
+        rows -= firsts[self._generation_of(admissions)]
+        return rows
 
     # Deciding
 
@@ -457,7 +459,8 @@ def checked(packets: Packets) -> Packets:
     """
     count = len(packets.time_ms)
     views = []
-    for column, (title, dtype) in zip(packets, PACKET.items(), strict=True):
+    for title, dtype in PACKET.items():
+        column = getattr(packets, title)
         flags = column.flags
         if column.dtype != dtype or column.shape != (count,) or not flags.c_contiguous:
             raise TypeError(
@@ -467,7 +470,7 @@ def checked(packets: Packets) -> Packets:
         view = column.view() if flags.aligned else column.copy()
         view.flags.writeable = False
         views.append(view)
-    return Packets(*views)
+    return Packets._make(views)
 
 
 def _inside(record: np.void) -> Address:

@@ -49,7 +49,7 @@ class FirstStore:
 
     def batches(self) -> Iterable[int]:
         """Return the numbers of the batches whose answers are remembered."""
-        return np.unique(self.firsts.batch[self._places(self._rows())]).tolist()
+        return [int(each) for each in np.unique(self.firsts.batch[self._places(self._rows())])]
 
     def make_room(self) -> None:
         """Make room for at least one more."""
@@ -64,8 +64,8 @@ class FirstStore:
         for title in Firsts._fields:
             if title not in ("heads", "chain", "names", "ends"):
                 getattr(self.firsts, title)[new] = getattr(old, title)[places]
-        for column, before in zip(self._packets, packets, strict=True):
-            column[new] = before[places]
+        for title, before in packets._asdict().items():
+            getattr(self._packets, title)[new] = before[places]
         self.firsts.ends[:] = old.ends
         rechain(self.firsts, self._secret)
 
@@ -76,14 +76,14 @@ class FirstStore:
         places = self._places(rows)
         assert (self.firsts.batch[places] == batch).all()
         of = self.firsts.row[places]
-        for column, given in zip(self._packets, packets, strict=True):
-            column[places] = given[of]
+        for title, given in packets._asdict().items():
+            getattr(self._packets, title)[places] = given[of]
 
     def take(self, rows: NDArray[np.int64]) -> tuple[Packets, list[int]]:
         """Return copies of packets by their rows in the ring, and the batches they came in."""
         places = self._places(rows)
         return (
-            Packets(*(column[places] for column in self._packets)),
+            Packets._make(column[places] for column in self._packets),
             self.firsts.batch[places].tolist(),
         )
 

@@ -159,7 +159,8 @@ class FlowStore:
         chosen = records[numbers]
         row = chosen["timeouts"].astype(np.int64) * 64 + chosen["state"]
         idle = (self.now_ms - chosen["last_ms"].astype(np.int64)) & 0xFFFFFFFF
-        return numbers[idle < self.flows.timeouts_ms[row]]
+        alive: NDArray[np.int64] = numbers[idle < self.flows.timeouts_ms[row]]
+        return alive
 
     def used(self) -> NDArray[np.int64]:
         """Return the numbers of all entries, expired ones that wait for reaping included."""

@@ -283,7 +283,7 @@ class Flows(NamedTuple):
 
     """
 
-    index: I8
+    index: I8  # type: ignore[assignment]
     words: U8
     halves: U4
     shorts: U2

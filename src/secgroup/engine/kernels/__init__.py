@@ -9,6 +9,7 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 
 #: Every kernel of the modules that have been imported.
 KERNELS: list[Any] = []
+_config: Any = numba.config
 _is_kept = False
 
 
@@ -41,15 +42,15 @@ def keep_compiled(folder: str) -> None:
     must be another one for other sources.
     """
     global _is_kept
-    if numba.config.DISABLE_JIT:
+    if _config.DISABLE_JIT:
         return
-    numba.config.CACHE_DIR = folder
+    _config.CACHE_DIR = folder
     _is_kept = True
     for each in KERNELS:
         each.enable_caching()
 
 
-if TYPE_CHECKING or numba.config.DISABLE_JIT:
+if TYPE_CHECKING or _config.DISABLE_JIT:
 
     def prefetch(array: Any, index: int) -> None:
         """Do nothing: interpreted code has no cache lines to ask for."""

@@ -242,7 +242,7 @@ def is_untracked(
     direction: int,
     table: int,
     weight: int,
-    opened: bool,  # noqa: FBT001
+    opened: bool,
 ) -> bool:
     """Tell whether a packet that the rules admit is of an untracked flow.
 

@@ -54,7 +54,7 @@ _DHCP6 = 546 | 547 << 16
 
 
 @kernel
-def chosen(condition: bool, one: int, other: int) -> int:  # noqa: FBT001
+def chosen(condition: bool, one: int, other: int) -> int:
     """Return one of two values that are both known: without a branch, which would be a guess."""
     return one if condition else other
 
