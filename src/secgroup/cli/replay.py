@@ -275,12 +275,18 @@ def _has_engine() -> bool:
 
     if find_spec("numba") is None:
         return False
-    from secgroup.engine.cache import is_compiled, keep_kernels
+    from secgroup.engine.cache import is_compiled, is_keeping, keep_kernels
 
+    if is_keeping():
+        return True
     root = _kernels()
-    if keep_kernels(root) is None:
+    try:
+        was_compiled = is_compiled(root)
+        if keep_kernels(root) is None:
+            return False
+    except ImportError:
         return False
-    if not is_compiled(root):
+    if not was_compiled:
         click.echo("secgroup: compiling for this machine, once; about half a minute", err=True)
     return True
 

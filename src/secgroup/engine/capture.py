@@ -8,7 +8,7 @@ the end, the plain reader reads on, so that each error is its own.
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple
@@ -17,6 +17,7 @@ import numpy as np
 
 from secgroup.engine.clocks import clocks_of
 from secgroup.engine.frames import (
+    COOKED_2,
     CURSOR_AT,
     CURSOR_CAUSE,
     CURSOR_NEED,
@@ -94,7 +95,8 @@ def read_batches(
     size : int
         Frames in a batch; a stream that cannot seek hands over fewer, as they come.
     key : uint64, shape (2,), optional
-        Fill the digests of `Frames` with this key, which should be chance.
+        Fill the digests of `Frames` with this key, which should be chance; where all frames of
+        a file were captured in one place, they stay empty.
 
     Raises
     ------
@@ -336,6 +338,10 @@ class _Pcap(_Reader):
 
     def __init__(self, stream: ByteStream, options: _Options) -> None:
         self._header = read_pcap_header(stream)
+        link_type = self._header.interface.link_type
+        if not options.decapsulate and LINKS.get(link_type) != COOKED_2:
+            # Everything was captured in one place, and nothing is a copy.
+            options = replace(options, key=None)
         super().__init__(stream, options)
         self._describe(self._header.interface)
         self._plain = read_pcap_frames(stream, self._header)

@@ -4,11 +4,12 @@ Owns the numbering of names (what tells where a frame is decided), the memory of
 clock of a capture. `replay.who`, `replay.copies` and `replay.firewall` are the definition.
 """
 
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
 
-from secgroup.engine.columns import I4, I8, U8
+from secgroup.engine.columns import I4, I8, U1, U8
 
 #: What stands for the number of a name where a frame has none.
 NOT_IP: Final = -1
@@ -19,6 +20,13 @@ COPY: Final = -3
 #: malformed packet that is rejected at no interface.
 ROWS_FOLLOW: Final = 1
 AT_NONE: Final = 2
+
+#: Who has an address, if it is not one interface alone.
+HELD_BY_NONE: Final = -1
+TO_BE_ASKED: Final = -2
+
+#: The last word of a name that is made of the interfaces of its ends.
+BY_INTERFACES: Final = 1 << 48
 
 #: As `replay.copies`.
 WINDOW_NS: Final = 1_000_000_000
@@ -127,7 +135,7 @@ class Names:
         return self._count
 
     def number(
-        self, words: tuple[U8, U8, U8, U8, U8], carries: "np.ndarray", out: I4, begin: int
+        self, words: tuple[U8, U8, U8, U8, U8], carries: U1, out: I4, begin: int
     ) -> int:
         """Number names from row `begin` on; return the first row whose name is new, or the end."""
         from secgroup.engine.kernels.place import number_names
@@ -143,8 +151,17 @@ class Names:
             out.shape[0],
         )
 
+    @property
+    def index(self) -> tuple[I4, U8, U8]:
+        """The index, the names and the key of the hash, for kernels."""
+        return self._slots, self._names, self._secret
+
     def learn(self, words: tuple[U8, U8, U8, U8, U8], row: int) -> int:
         """Give the name in a row its number."""
+        return self.put([column[row] for column in words])
+
+    def put(self, name: Sequence[int]) -> int:
+        """Give a name that is not known its number."""
         from secgroup.engine.kernels.place import index_names
 
         number = self._count
@@ -152,7 +169,7 @@ class Names:
             self._names = np.concatenate([self._names, np.zeros_like(self._names)])
             self._slots = np.zeros(4 * self._names.shape[0], dtype=np.int32)
             index_names(self._slots, self._names, self._secret, 0, number)
-        self._names[number] = [column[row] for column in words]
+        self._names[number] = name
         self._count += 1
         index_names(self._slots, self._names, self._secret, number, number + 1)
         return number

@@ -13,6 +13,7 @@ import numpy as np
 from secgroup.conntrack.flow import Flow
 from secgroup.decision import Reason
 from secgroup.engine import batch as packets_of
+from secgroup.engine.batch import halves
 from secgroup.engine.capture import Batch
 from secgroup.engine.columns import I4, I8, U1, U8
 from secgroup.engine.compile import Compiled
@@ -20,7 +21,14 @@ from secgroup.engine.connections import Connections
 from secgroup.engine.decisions import Rows
 from secgroup.engine.engine import Engine
 from secgroup.engine.frames import CARRIES_IP, CUT, NO_DIRECTION, NO_MAC, Frames
-from secgroup.engine.kernels.place import bind, count_rows, expand, find_copies, run_clock
+from secgroup.engine.kernels.place import (
+    bind,
+    count_rows,
+    expand,
+    find_copies,
+    run_clock,
+    shorten,
+)
 from secgroup.engine.layout import (
     KNOWN_DESTINATION,
     KNOWN_SOURCE,
@@ -44,6 +52,7 @@ from secgroup.engine.placing import (
     ROWS_FOLLOW,
     STARTED,
     STEPPED_BACK,
+    TO_BE_ASKED,
     Names,
     new_clock,
     nothing_seen,
@@ -163,6 +172,7 @@ class ColumnFirewall:
         self._seen = None if self._who.is_at else nothing_seen()
         self._engine = Engine(network, switches, key=key)
         self._clock = new_clock()
+        self._secret = secret
         self._places = _Places(secret)
         self._room = (empty_packets(0), *_row_columns(0))
         self._use()
@@ -214,6 +224,24 @@ class ColumnFirewall:
             ),
         )
         self.connections.use(self.interfaces, self.acl_ids)
+        self._hold()
+
+    def _hold(self) -> None:
+        """Note which interface has each address, unless that takes more to say."""
+        self._holders, held_by = Names(self._secret), list[int]()
+        rows = self._engine.compiled.interfaces
+        network = self.network
+        # Whoever has a delegated prefix may have any address in it.
+        for each in () if network.delegated else network.holders:
+            some, public = network.holders[each], each in self._who.publics
+            alone = len(some) == 1 and not public
+            self._holders.put([*halves(each), each.version, 0, 0])
+            held_by.append(rows[some[0].interface_id] if alone else TO_BE_ASKED)
+        for each in self._who.publics if not network.delegated else ():
+            if each not in network.holders:
+                self._holders.put([*halves(each), each.version, 0, 0])
+                held_by.append(TO_BE_ASKED)
+        self._held_by: I4 = np.array(held_by or [0], dtype=np.int32)
 
     # Deciding
 
@@ -266,30 +294,19 @@ class ColumnFirewall:
         numbers = np.where(carries == CUT, np.int32(CUT_FRAME), np.int32(NOT_IP))
         count = numbers.shape[0]
         if self._seen is not None and frames.digest_lo.shape[0]:
+            # Where: a mirror session is a capture interface of its own.
             find_copies(
                 self._seen,
                 carries,
                 frames.time_ns,
-                frames.interface,
+                frames.interface << 25 | (frames.vni + 1),
                 frames.digest_hi,
                 frames.digest_lo,
                 numbers,
                 0,
                 count,
             )
-        malformed = packets.shape & MALFORMED != 0
-        known = np.where(malformed, packets.shape, np.uint8(KNOWN_SOURCE | KNOWN_DESTINATION))
-        what = (known & np.uint8(KNOWN_SOURCE | KNOWN_DESTINATION)).astype(np.uint64)
-        what = what << np.uint64(8) | packets.family.astype(np.uint64)
-        if self._who.is_at:
-            what |= self._links(frames).astype(np.uint64) << np.uint64(16)
-        words = (
-            packets.source_hi,
-            packets.source_lo,
-            packets.destination_hi,
-            packets.destination_lo,
-            what,
-        )
+        words = self._words(frames, packets)
         names, row = self._places.names, 0
         while (row := names.number(words, carries, numbers, row)) < count:
             names.learn(words, row)
@@ -300,6 +317,25 @@ class ColumnFirewall:
                 raise
             self._places.learn(place, self._engine.compiled.interfaces)
         return numbers
+
+    def _words(self, frames: Frames, packets: Packets) -> tuple[U8, U8, U8, U8, U8]:
+        """Return what tells where each frame is decided."""
+        if not self._who.is_at:
+            words = np.empty((5, frames.carries.shape[0]), dtype=np.uint64)
+            shorten(*self._holders.index, self._held_by, packets, frames.carries, *words)
+            return words[0], words[1], words[2], words[3], words[4]
+        malformed = packets.shape & MALFORMED != 0
+        known = np.where(malformed, packets.shape, np.uint8(KNOWN_SOURCE | KNOWN_DESTINATION))
+        what = (known & np.uint8(KNOWN_SOURCE | KNOWN_DESTINATION)).astype(np.uint64)
+        what = what << np.uint64(8) | packets.family.astype(np.uint64)
+        what |= self._links(frames).astype(np.uint64) << np.uint64(16)
+        return (
+            packets.source_hi,
+            packets.source_lo,
+            packets.destination_hi,
+            packets.destination_lo,
+            what,
+        )
 
     def _links(self, frames: Frames) -> I4:
         """Number what tells where and which way a frame was captured."""

@@ -225,7 +225,7 @@ class Who:
             sender = senders[0] if senders else None
             receiver = receivers[0] if receivers else None
         addresses = tuple(each for each in (source, destination) if each is not None)
-        public = tuple(each for each in addresses if each in self._publics)
+        public = tuple(each for each in addresses if each in self.publics)
         if sender is not None or receiver is not None:
             far = Undecided.BEYOND_TRANSLATION if public else None
             return Place(sender=sender, receiver=receiver, undecided=far, addresses=public)
@@ -243,7 +243,7 @@ class Who:
         return Place(undecided=Undecided.FOREIGN, addresses=addresses)
 
     @cached_property
-    def _publics(self) -> frozenset[Address]:
+    def publics(self) -> frozenset[Address]:
         """The public addresses of the network: no packet at an interface carries them."""
         of_interfaces = (
             private.public for each in self._network.interfaces.values() for private in each.ipv4

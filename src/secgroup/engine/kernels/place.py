@@ -10,11 +10,12 @@ from secgroup.engine.columns import I4, I8, U1, U8
 from secgroup.engine.frames import CARRIES_IP
 from secgroup.engine.kernels import kernel
 from secgroup.engine.kernels.aggregate import hash_of_six
-from secgroup.engine.layout import MALFORMED, Packets
+from secgroup.engine.layout import KNOWN_DESTINATION, KNOWN_SOURCE, MALFORMED, Packets
 from secgroup.engine.placing import (
     AT_NONE,
     BACK_NS,
     BACK_ROW,
+    BY_INTERFACES,
     COPIES_FREE,
     COPIES_LATEST_NS,
     COPIES_LENGTH,
@@ -23,6 +24,7 @@ from secgroup.engine.placing import (
     COPY,
     FORWARD_NS,
     FORWARD_ROW,
+    HELD_BY_NONE,
     NOW_NS,
     REMEMBERED,
     ROWS_FOLLOW,
@@ -30,6 +32,7 @@ from secgroup.engine.placing import (
     STEP_BACK_NS,
     STEP_FORWARD_NS,
     STEPPED_BACK,
+    TO_BE_ASKED,
     WINDOW_NS,
     Seen,
 )
@@ -92,6 +95,65 @@ def number_names(
             return row
         out[row] = found
     return end
+
+
+@kernel
+def holder_of(slots: I4, names: U8, secret: U8, holders: I4, hi: int, lo: int, family: int) -> int:
+    """Return the row of the interface that has an address; HELD_BY_NONE, or TO_BE_ASKED."""
+    mask = slots.shape[0] - 1
+    zero = np.uint64(0)
+    word = np.uint64(family)
+    place = hash_of_six(secret, hi, lo, word, zero, zero, zero) & mask
+    while slots[place] != 0:
+        number = np.int64(slots[place]) - 1
+        if names[number, 1] == lo and names[number, 0] == hi and names[number, 2] == word:
+            return np.int64(holders[number])
+        place = (place + 1) & mask
+    return HELD_BY_NONE
+
+
+@kernel
+def shorten(
+    slots: I4,
+    names: U8,
+    secret: U8,
+    holders: I4,
+    packets: Packets,
+    carries: U1,
+    w0: U8,
+    w1: U8,
+    w2: U8,
+    w3: U8,
+    w4: U8,
+) -> None:
+    """Give frames between known interfaces, or of one of them, a name of these interfaces.
+
+    Parameters
+    ----------
+    slots, names, holders
+        The addresses of interfaces (high half, low half, family), and whose they are.
+    w0, w1, w2, w3, w4
+        Written: the words of each frame's name.
+
+    """
+    for row in range(carries.shape[0]):
+        if carries[row] != CARRIES_IP:
+            continue
+        shape, family = np.int64(packets.shape[row]), np.int64(packets.family[row])
+        source_hi, source_lo = packets.source_hi[row], packets.source_lo[row]
+        destination_hi, destination_lo = packets.destination_hi[row], packets.destination_lo[row]
+        if shape & MALFORMED == 0:
+            sender = holder_of(slots, names, secret, holders, source_hi, source_lo, family)
+            receiver = holder_of(
+                slots, names, secret, holders, destination_hi, destination_lo, family
+            )
+            if min(sender, receiver) > TO_BE_ASKED and max(sender, receiver) >= 0:
+                w0[row], w1[row] = np.uint64(sender + 1), np.uint64(receiver + 1)
+                w2[row], w3[row], w4[row] = np.uint64(0), np.uint64(0), np.uint64(BY_INTERFACES)
+                continue
+        w0[row], w1[row], w2[row], w3[row] = source_hi, source_lo, destination_hi, destination_lo
+        known = shape if shape & MALFORMED != 0 else KNOWN_SOURCE | KNOWN_DESTINATION
+        w4[row] = np.uint64((known & (KNOWN_SOURCE | KNOWN_DESTINATION)) << 8 | family)
 
 
 @kernel

@@ -1,0 +1,301 @@
+"""`secgroup replay` says the same by the engine and by the definition, byte for byte."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from secgroup.cli import run
+from secgroup.net.packet import Icmp, Packet
+from tests.engine.replayed import _packet
+from tests.support.captured import (
+    COOKED,
+    ETHERNET,
+    RAW,
+    Seen,
+    Talk,
+    fragments,
+    pcap,
+    pcapng,
+)
+from tests.support.described import described, write
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "three-tier"
+
+GROUPS = {
+    "sg-web": [
+        "in tcp/22 203.0.113.0/24",
+        "in tcp/80 0.0.0.0/0",
+        "in icmp/8 0.0.0.0/0",
+        "in udp/53 10.0.0.0/8",
+        "out tcp/5432 sg-db",
+        "out udp/53 198.51.100.53/32",
+        "out tcp/80 0.0.0.0/0",
+    ],
+    "sg-db": ["in tcp/5432 sg-web", "in tcp/0-65535 10.0.0.0/8", "out all 0.0.0.0/0"],
+    "sg-all": ["in all 0.0.0.0/0", "in all ::/0", "out all ::/0", "out tcp/80 0.0.0.0/0"],
+}
+INTERFACES = {
+    "eni-web": "10.0.1.5 2001:db8:1::5 sg-web",
+    "eni-db": "10.0.2.5 10.0.2.6 2001:db8:2::5 sg-db",
+    "eni-all": "10.0.3.5 2001:db8:3::5 sg-all sg-db",
+}
+ACLS = {
+    "subnet-1-10.0.2": [
+        "in 100 deny tcp/80 0.0.0.0/0",
+        "in 200 allow all 0.0.0.0/0",
+        "in 210 allow all ::/0",
+        "out 100 allow tcp/0-65535 0.0.0.0/0",
+    ]
+}
+#: What a change or a comparison puts in its place: without a rule, an interface and an ACL.
+LATER_GROUPS = GROUPS | {"sg-web": GROUPS["sg-web"][1:], "sg-db": ["in all 10.0.1.0/24"]}
+LATER_INTERFACES = {
+    "eni-web": "10.0.1.5 2001:db8:1::5 sg-web sg-all",
+    "eni-db": "10.0.2.5 2001:db8:2::5 sg-db",
+}
+HOSTS = [
+    "10.0.1.5", "10.0.2.5", "10.0.3.5", "10.0.2.6", "10.0.2.77", "203.0.113.9", "198.51.100.53",
+    "169.254.169.254", "10.0.1.2", "192.0.2.200", "224.0.0.1",
+    "2001:db8:1::5", "2001:db8:2::5", "2001:db8:9::9",
+]  # fmt: skip
+
+
+def some_packets(random: Random, count: int) -> list[Seen]:
+    """Packets of a few connections in any order, with copies, damage and clocks that step."""
+    v4 = [each for each in HOSTS if ":" not in each]
+    v6 = [each for each in HOSTS if ":" in each]
+    talks = []
+    for _ in range(16):
+        client, server = random.choices(v6 if random.random() < 0.25 else v4, k=2)
+        ports = random.choice([22, 80, 53, 5432]), random.choice([40000, 22, 50000])
+        talks.append(Talk(client=client, server=server, s=ports[0], c=ports[1]))
+    found: list[Seen] = []
+    now = 10.0
+    for _ in range(count):
+        if random.random() < 0.3:
+            now += random.choice([-0.0004, -2, 0, 0.001, 0.02, 0.9999, 1, 31, 61])
+        now = max(0.0, now + 0.0007)
+        if random.random() < 0.002:
+            now += 90_000
+        packet = _packet(random, random.choice(talks))
+        pieces: list[Packet | bytes] = [packet]
+        if random.random() < 0.08:
+            longer = replace(packet, length=packet.length + 40)
+            pieces = list(fragments(longer, 24, random.randrange(3)))
+            if random.random() < 0.3:
+                random.shuffle(pieces)
+            if random.random() < 0.3:
+                pieces = pieces[random.randrange(2) :]
+        if random.random() < 0.04:
+            asked = random.choice(talks).tcp(2, 1000)
+            kind = 3 if asked.family == 4 else 1
+            error = replace(
+                random.choice(talks).ping(),
+                icmp=Icmp(type=kind, code=4, quote=None),
+            )
+            pieces.append(error)
+        if random.random() < 0.03:
+            pieces.append(b"\x45\x00\x00\x14" + bytes(random.randrange(4, 18)))
+        if random.random() < 0.02:
+            pieces.append(random.choice([b"", b"\x60", b"\x45\x00", b"\x99" * 40]))
+        for each in pieces:
+            seen = Seen(s=now, packet=each, interface=random.randrange(2))
+            found.append(seen)
+            if random.random() < 0.15:
+                later = random.choice([0, 0.0001, 0.5, 1.0, 1.5])
+                other = random.choice([seen.interface, 1 - seen.interface])
+                found.append(replace(seen, s=now + later, interface=other))
+    return found
+
+
+def framed(random: Random, seen: Sequence[Seen]) -> list[Seen]:
+    """The same in Ethernet frames, some of them not IP."""
+    macs = [bytes([2, 0, 0, 0, 0, number]) for number in range(3)] + [b"\xff" * 6]
+    found = []
+    for each in seen:
+        is_six = isinstance(each.packet, Packet) and each.packet.family == 6
+        kind = 0x0806 if random.random() < 0.02 else 0x86DD if is_six else 0x0800
+        link = random.choice(macs) + random.choice(macs) + kind.to_bytes(2)
+        found.append(replace(each, link=link if random.random() > 0.01 else link[:9]))
+    return found
+
+
+class Both:
+    """Runs a replay twice, and compares everything that comes out."""
+
+    def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        self.folder = folder
+        self._capsys = capsys
+
+    def _run(self, engine: str, arguments: Sequence[str], outputs: Sequence[str]) -> object:
+        folder = self.folder / engine
+        folder.mkdir(exist_ok=True)
+        suffix = ".gz" if "--gz" in arguments else ""
+        files = [each + suffix if each == "--flow-log" else each for each in outputs]
+        files = [
+            text
+            for name, file in zip(outputs, files, strict=True)
+            for text in (name, str(folder / file.lstrip("-")))
+        ]
+        kept = [each for each in arguments if each != "--gz"]
+        code = run(["replay", *kept, "--engine", engine, *files])
+        out, err = self._capsys.readouterr()
+        written = {each.name: each.read_bytes() for each in sorted(folder.iterdir())}
+        for each in folder.iterdir():
+            each.unlink()
+        return code, out, err, written
+
+    def agree(self, *arguments: str, outputs: Sequence[str] = ("--decisions", "--flow-log")) -> int:
+        for form in ([], ["--json"]):
+            ours = self._run("compiled", [*arguments, *form], outputs)
+            expected = self._run("reference", [*arguments, *form], outputs)
+            for part, other in zip(ours, expected, strict=True):  # type: ignore[call-overload]
+                assert part == other
+        return expected[0]  # type: ignore[index]
+
+
+@pytest.fixture
+def both(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Both:
+    write(tmp_path / "network.json", described(GROUPS, INTERFACES, acls=ACLS))
+    write(tmp_path / "later.json", described(LATER_GROUPS, LATER_INTERFACES))
+    return Both(tmp_path, capsys)
+
+
+ALL = ("--decisions", "--flow-log", "--annotate", "--connections")
+OPTIONS = (
+    [],
+    ["--no-adopt"],
+    ["--loose-tcp"],
+    ["--strict-tcp", "--no-related-icmp"],
+    ["--allowance", "3"],
+    ["--at", "eni-web"],
+    ["--at", "0=eni-web", "--at", "1=eni-db"],
+    ["--at", "one=eni-all"],
+    ["--against", "{later}"],
+    ["--against", "{later}", "--at", "eni-db", "--no-adopt"],
+    ["--change", "15={later}"],
+    ["--change", "15={later}", "--change", "200={network}", "--change", "99999999={later}"],
+    ["--change", "30={later}", "--against", "{later}", "--allowance", "eni-web=2"],
+    ["--interval", "60", "--format", "${interface-id} ${srcaddr} ${secgroup-reason} ${start}"],
+    ["--format", "${srcaddr} ${pkt-srcaddr} ${secgroup-rule-ids} ${bytes} ${flow-direction}"],
+    ["--window-start", "2026-03-01T12:00:07Z", "--gz"],
+)
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=" ".join)
+@pytest.mark.parametrize("link_type", [RAW, ETHERNET])
+def test_any_capture_gives_the_same_outputs(
+    both: Both, options: Sequence[str], link_type: int
+) -> None:
+    random = Random(" ".join(options) + str(link_type))
+    seen = some_packets(random, 500)
+    if link_type == ETHERNET:
+        seen = framed(random, seen)
+    capture = both.folder / "x.pcapng"
+    capture.write_bytes(pcapng(seen, names=("zero", "one"), link_type=link_type))
+    names = {each: str(both.folder / f"{each}.json") for each in ("network", "later")}
+    filled = [each.format(**names) if "{later}" in each or "{network}" in each else each
+              for each in options]  # fmt: skip
+    code = both.agree(names["network"], str(capture), *filled, outputs=("--decisions", "--flow-log"))
+    assert code == 0
+
+
+@pytest.mark.parametrize("outputs", [ALL, ALL[2:3], ALL[3:], ()])
+def test_any_outputs_are_the_same(both: Both, outputs: Sequence[str]) -> None:
+    capture = both.folder / "x.pcap"
+    capture.write_bytes(pcap(some_packets(Random(str(outputs)), 400)))
+    both.agree(str(both.folder / "network.json"), str(capture), outputs=outputs)
+
+
+def test_the_example_gives_the_same_outputs(both: Both) -> None:
+    network, capture = EXAMPLE / "network.yaml", EXAMPLE / "traffic.pcapng.gz"
+    assert both.agree(str(network), str(capture), outputs=ALL) == 0
+
+
+@pytest.mark.parametrize("size", [1, 3, 50])
+def test_the_size_of_batches_does_not_count(
+    both: Both, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from secgroup.engine import capture as captures
+
+    read = captures.read_batches
+    monkeypatch.setattr(
+        captures, "read_batches", lambda *args, **named: read(*args, **(named | {"size": size}))
+    )
+    capture = both.folder / "x.pcapng"
+    capture.write_bytes(pcapng(some_packets(Random(size), 150), names=("zero", "one")))
+    names = [str(both.folder / f"{each}.json") for each in ("network", "later")]
+    both.agree(names[0], str(capture), "--change", f"14={names[1]}")
+
+
+def test_a_cut_capture_is_the_same_up_to_the_damage(both: Both) -> None:
+    capture = both.folder / "x.pcap"
+    capture.write_bytes(pcap(some_packets(Random(5), 100), link_type=RAW)[:-7])
+    assert both.agree(str(both.folder / "network.json"), str(capture)) == 2
+
+
+def test_an_ambiguous_address_ends_both_alike(both: Both) -> None:
+    twice = {"eni-web": "10.0.1.5 sg-web", "eni-two": "vpc-2 10.0.1.5 sg-two"}
+    groups = {"sg-web": ["in all 0.0.0.0/0"], "sg-two": ["in tcp/22 0.0.0.0/0"]}
+    blocks = {"vpc-1": "10.0.0.0/16", "vpc-2": "10.0.0.0/16"}
+    network = write(both.folder / "twice.json", described(groups, twice, blocks=blocks))
+    capture = both.folder / "x.pcap"
+    capture.write_bytes(pcap(some_packets(Random(6), 100)))
+    assert both.agree(str(network), str(capture)) == 2
+    assert both.agree(str(network), str(capture), "--vpc", "vpc-2") == 0
+    assert both.agree(str(network), str(capture), "--at", "eni-two") == 0
+    once = str(both.folder / "network.json")
+    assert both.agree(once, str(capture), "--against", str(network)) == 2
+
+
+def test_mirror_sessions_are_told_apart(both: Both) -> None:
+    random = Random(9)
+    inner = framed(random, some_packets(random, 120))
+    found = []
+    for number, each in enumerate(inner):
+        vxlan = b"\x08\0\0\0" + bytes([0, 0, number % 3, 0])
+        payload = vxlan + each.octets
+        udp = (50000).to_bytes(2) + (4789).to_bytes(2) + (8 + len(payload)).to_bytes(2) + b"\0\0"
+        header = b"\x45\0" + (28 + len(payload)).to_bytes(2) + bytes(4) + b"\x40\x11\0\0"
+        ends = bytes([10, 0, 9, 9]) + bytes([10, 0, 9, 10])
+        found.append(replace(each, packet=header + ends + udp + payload, link=b""))
+    capture = both.folder / "x.pcapng"
+    capture.write_bytes(pcapng(found, names=("zero", "one")))
+    network = str(both.folder / "network.json")
+    assert both.agree(network, str(capture), "--decapsulate", "vxlan") == 0
+
+
+@pytest.mark.parametrize("link_type", [COOKED, 276])
+def test_cooked_captures_are_the_same(both: Both, link_type: int) -> None:
+    random = Random(link_type)
+    found = []
+    for each in some_packets(random, 150):
+        is_six = isinstance(each.packet, Packet) and each.packet.family == 6
+        kind = (0x86DD if is_six else 0x0800).to_bytes(2)
+        way, mac = random.randrange(5), bytes([0, 6, 2, 0, 0, 0, 0, 1, 0, 0])
+        cooked = way.to_bytes(2) + b"\0\x01" + mac + kind
+        if link_type == 276:
+            index = random.randrange(1, 3).to_bytes(4)
+            cooked = kind + b"\0\0" + index + b"\0\x01" + bytes([way, 6]) + mac[2:]
+        found.append(replace(each, link=cooked))
+    capture = both.folder / "x.pcap"
+    capture.write_bytes(pcap(found, link_type=link_type))
+    network = str(both.folder / "network.json")
+    assert both.agree(network, str(capture)) == 0
+    assert both.agree(network, str(capture), "--at", "2=eni-web", "--at", "eni-all") == 0
+
+
+def test_delegated_prefixes_and_public_addresses_place_alike(both: Both) -> None:
+    document = described(GROUPS, INTERFACES, acls=ACLS)
+    for each in document["NetworkInterfaces"]:
+        if each["NetworkInterfaceId"] == "eni-db":
+            each["Ipv4Prefixes"] = [{"Ipv4Prefix": "10.0.2.64/28"}]
+        if each["NetworkInterfaceId"] == "eni-web":
+            each["PrivateIpAddresses"][0]["Association"] = {"PublicIp": "198.51.100.53"}
+    capture = both.folder / "x.pcap"
+    capture.write_bytes(pcap(some_packets(Random(11), 300)))
+    network = write(both.folder / "some.json", document)
+    assert both.agree(str(network), str(capture)) == 0
