@@ -116,7 +116,8 @@ def command(network: "Network", capture: str, **options: Any) -> int:
         click.echo(f"secgroup: {damage}", err=True)
         return BAD_INPUT
     if doubts and is_strict():
-        raise InputError(f"{doubts} warnings, and --strict was given", source=source.name)
+        noun = "warning" if doubts == 1 else "warnings"
+        raise InputError(f"{doubts} {noun}, and --strict was given", source=source.name)
     return NO if options["fail_on"] == "rejected" and summary.rejected > 0 else DONE
 
 
