@@ -76,6 +76,18 @@ def explain(
         family=_family(traffic, source, destination, ipv6=ipv6),
         client_ports=client_ports,
     )
+    return ask(network, question, switches=switches)
+
+
+def ask(network: Network, question: Question, *, switches: Switches = AS_DOCUMENTED) -> Explanation:
+    """Answer a question about a network.
+
+    Raises
+    ------
+    InputError
+        An end of it means nothing or several things.
+
+    """
     found = question.endpoints(network)
     ways = Ways(network, switches=switches)
     clients = question.ports_of(found[0])
