@@ -66,6 +66,9 @@ def test_decide_at_needs_no_capture(tmp_path: Path) -> None:
     there = firewall.decide_at("eni-a", SSH.syn(), Direction.INGRESS, START_NS)
     back = firewall.decide_at("eni-a", SSH.syn_ack(), Direction.EGRESS, START_NS + 1)
     assert (there.reason, back.reason) == (Reason.NEW, Reason.ESTABLISHED)
+    firewall.decide_at("eni-a", SSH.ping(), Direction.INGRESS, START_NS + 60 * SECOND_NS)
+    early = firewall.decide_at("eni-a", SSH.ack(), Direction.INGRESS, START_NS + 2)
+    assert early.reason is Reason.MIDSTREAM, "SYN_RECV lasts 60 s, and the clock does not go back"
     with pytest.raises(KeyError):
         firewall.decide_at("eni-z", SSH.syn(), Direction.INGRESS, START_NS)
 

@@ -135,7 +135,7 @@ class Firewall:
         """
         self._move_clock(frame)
         packet = frame.datagram
-        if packet is not None and self._copies is not None and self._copies.is_copy(frame):
+        if self._copies is not None and self._copies.is_copy(frame):
             self.census.add(Undecided.COPY)
             return ()
         place = self._who.place(frame)
