@@ -132,7 +132,8 @@ def parse_protocol(text: str) -> int | None:
         return None
     if lowered in PROTOCOL_NUMBERS:
         return PROTOCOL_NUMBERS[lowered]
-    if lowered.isascii() and lowered.isdigit() and int(lowered) <= 255:
+    # At most three digits: int() itself refuses thousands of them, with an error of its own.
+    if lowered.isascii() and lowered.isdigit() and len(lowered) <= 3 and int(lowered) <= 255:
         return int(lowered)
     raise InputError(
         f"{text!r} is not a protocol "
