@@ -32,7 +32,6 @@ from secgroup.reference.journey import (
     AtInterface,
     Conversation,
     Journey,
-    Leg,
     OnTheWay,
     Outside,
 )
@@ -142,10 +141,8 @@ def decide_pair(
         As `converse` takes it.
 
     """
-    nowhere = _nowhere(pair)
-    if nowhere is not None:
-        box = Box(protocol=-1, points=((0, 255),))
-        yield Part(box, Journey(conversation=conversation_of(pair, box), steps=(nowhere,)))
+    if isinstance(pair[0], NobodysEnd):
+        yield _nobodys(pair, pair[0])
         return
     on_way = OnWay()
     while True:
@@ -171,33 +168,18 @@ def decide_pair(
         yield Part(box, converse(ways, conversation_of(pair, box), go_on=go_on))
 
 
-def _nowhere(pair: Pair) -> OnTheWay | None:
-    """Return the one step of a conversation that cannot begin."""
-    source = pair[0]
-    if isinstance(source, InterfaceEnd):
-        return None
-    if isinstance(source, OutsideEnd) and (
-        not source.is_single or is_public(source.representative)
-    ):
-        return None
-    packet = conversation_of(pair, Box(protocol=-1, points=((0, 255),))).opener
-    if isinstance(source, NobodysEnd):
-        return OnTheWay(
-            leg=Leg.THERE,
-            place=source.vpc_id,
-            packet=packet,
-            answer=Answer.NO,
-            text=f"nobody in {source.vpc_id} has {source.address}",
-            code="NO_SOURCE_OR_DESTINATION",
-        )
-    return OnTheWay(
-        leg=Leg.THERE,
-        place=source.label,
-        packet=packet,
-        answer=Answer.UNKNOWN,
-        text=f"nothing says where packets of {source.label} enter the network",
-        code="UNKNOWN_RESOURCE",
+def _nobodys(pair: Pair, source: NobodysEnd) -> Part:
+    """Return the one part of a question whose conversation cannot begin."""
+    box = Box(protocol=-1, points=((0, 255),))
+    talk = conversation_of(pair, box)
+    step = OnTheWay(
+        place=source.vpc_id,
+        packet=talk.opener,
+        answer=Answer.NO,
+        text=f"nobody in {source.vpc_id} has {source.address}",
+        code="NO_SOURCE_OR_DESTINATION",
     )
+    return Part(box, Journey(conversation=talk, steps=(step,)))
 
 
 def conversation_of(pair: Pair, box: Box) -> Conversation:
@@ -237,12 +219,12 @@ def _address(end: End, box: Box) -> Address:
 
 
 def _destination(source: End, destination: End, box: Box) -> Address:
-    """Return the address that the opener goes to: from outside, a public one."""
+    """Return the address that the opener goes to: from the internet, a public one."""
     if not isinstance(destination, InterfaceEnd):
         return _address(destination, box)
     if destination.public is not None:
         return destination.public
-    if isinstance(source, OutsideEnd):
+    if isinstance(source, OutsideEnd) and is_public(source.representative):
         for private in destination.interface.ipv4:
             if private.address == destination.address and private.public is not None:
                 return private.public
