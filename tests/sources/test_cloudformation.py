@@ -509,3 +509,69 @@ def test_load_tells_a_template_by_its_content(tmp_path, name):
     document = {"Resources": {"Vpc": {"Type": "AWS::EC2::VPC"}}}
     path.write_text(json.dumps(document) if name == "net.json" else "Resources:\n  A: {Type: X}\n")
     assert load(path).region == "us-east-1"
+
+
+DATABASE = """
+    Db: {Type: AWS::RDS::DBInstance, Properties: {Engine: postgres}}
+    DbSg: {Type: AWS::EC2::SecurityGroup, Properties: {GroupDescription: x, VpcId: !Ref Vpc}}
+    FromSg:
+      Type: AWS::EC2::SecurityGroupIngress
+      Properties:
+        GroupId: !GetAtt DbSg.GroupId
+        SourceSecurityGroupId: !GetAtt Sg.GroupId
+        IpProtocol: tcp
+        FromPort: !GetAtt Db.Endpoint.Port
+        ToPort: !GetAtt Db.Endpoint.Port
+"""
+
+
+def test_rule_whose_port_only_a_deployment_knows_matches_nothing_and_is_named():
+    network = with_vpc(DATABASE)
+    (rule,) = (each for each in network.groups["DbSg"].rules if not each.is_egress)
+    assert rule.rule_id == "FromSg"
+    assert rule.peer == External("Db.Endpoint.Port")
+    assert any(
+        "literal Db.Endpoint.Port: cannot be resolved" in each and "--parameter" in each
+        for each in network.warnings
+    )
+
+
+def test_attribute_of_what_is_not_modelled_may_be_said_like_a_parameter():
+    network = with_vpc(DATABASE, parameters={"Db.Endpoint.Port": "5432"})
+    (rule,) = (each for each in network.groups["DbSg"].rules if not each.is_egress)
+    assert str(rule.traffic) == "tcp/5432"
+    assert rule.peer == GroupReference(group_id="Sg")
+
+
+def test_egress_rule_with_an_unknown_port_takes_the_place_of_the_default_ones():
+    network = with_vpc(
+        DATABASE.replace("SecurityGroupIngress", "SecurityGroupEgress").replace(
+            "SourceSec", "DestinationSec"
+        )
+    )
+    (rule,) = (each for each in network.groups["DbSg"].rules if each.is_egress)
+    assert rule.peer == External("Db.Endpoint.Port")
+
+
+@pytest.mark.parametrize("name", ["Vpc.CidrBlock", "Db2.Endpoint.Port", "Db"])
+def test_what_the_template_says_itself_cannot_be_said_again(name):
+    with pytest.raises(InputError):
+        with_vpc(DATABASE, parameters={name: "1"})
+
+
+def test_acl_entry_with_an_unknown_port_denies_everything_or_allows_nothing():
+    network = with_vpc("""
+        Db: {Type: AWS::RDS::DBInstance, Properties: {Engine: postgres}}
+        Acl: {Type: AWS::EC2::NetworkAcl, Properties: {VpcId: !Ref Vpc}}
+        Entry:
+          Type: AWS::EC2::NetworkAclEntry
+          Properties:
+            NetworkAclId: !Ref Acl
+            RuleNumber: 10
+            RuleAction: deny
+            Protocol: 6
+            CidrBlock: 10.0.0.0/8
+            PortRange: {From: !GetAtt Db.Endpoint.Port, To: !GetAtt Db.Endpoint.Port}
+    """)
+    (entry,) = network.acls["Acl"].entries
+    assert (entry.cidr, str(entry.traffic)) == (External("Db.Endpoint.Port"), "tcp")

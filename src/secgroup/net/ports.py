@@ -164,6 +164,11 @@ def traffic_of(protocol: int | None, first: int | None, last: int | None) -> Tra
     return Traffic(protocol=protocol)
 
 
+def every_port_of(protocol: int | None) -> Traffic:
+    """Make a Traffic of all ports, or all types and codes, of a protocol."""
+    return Traffic(protocol=protocol, ports=ALL_PORTS if protocol in (TCP, UDP) else None)
+
+
 def parse_service(text: str) -> Traffic:
     """Read a question's traffic: `tcp/443`, `tcp/8000-8080`, `icmp/3/4`, `47`, `all`.
 
