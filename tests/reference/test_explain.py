@@ -294,6 +294,21 @@ def test_first_entry_leaves_no_number() -> None:
     assert "no single change found" in str(found)
 
 
+def test_gateway_endpoint_is_allowed_by_its_prefix_list_and_the_block_of_it() -> None:
+    plan = two_subnets(routes_a=("pl-s3 vpce-1",)).endpoint("vpc-1")
+    plan.prefix_list("pl-s3", "52.216.0.0/15", "3.5.0.0/19")
+    plan.group("sg-a", "out tcp/443 10.0.0.0/16")
+    plan.acl("sub-a", "in 100 allow all 10.0.0.0/16", "out 100 allow all 10.0.0.0/16")
+    found = explain(plan, "eni-a", "52.216.1.1")
+    assert [str(each) for each in found.changes] == [
+        "add to group sg-a an egress rule: tcp/443 to prefix list pl-s3",
+        "add to acl-sub-a the egress entry 110: allow tcp/443 to 52.216.0.0/15",
+        "add to acl-sub-a the ingress entry 110: allow tcp/32768-60999 from 52.216.0.0/15",
+    ]
+    everywhere = explain(plan, "eni-a", "internet")
+    assert str(everywhere.blocks[0].change).endswith("egress rule: tcp/443 to 0.0.0.0/0")
+
+
 def test_check_of_an_appliance_goes_off() -> None:
     plan = two_subnets(routes_a=("10.0.2.0/24 eni-m",)).subnet("sub-m", "vpc-1", "10.0.3.0/24")
     plan.group("sg-m", *OPEN).interface("eni-m", "sub-m", "10.0.3.5", "sg-m")

@@ -15,10 +15,11 @@ from secgroup.net.ports import PortRange, Traffic, parse_service
 from secgroup.net.protocol import icmp_of
 from secgroup.reference.alike import alike
 from secgroup.reference.box import parts_text
-from secgroup.reference.change import AddAclEntry, Change, Wanted, lift
+from secgroup.reference.change import AddAclEntry, Change
 from secgroup.reference.endpoint import OutsideEnd, parse_literal
 from secgroup.reference.explanation import Block, Explanation, Outcome
 from secgroup.reference.journey import Answer, AtInterface, Journey, Leg, OnTheWay, Step
+from secgroup.reference.lift import Wanted, lift
 from secgroup.reference.memory import AS_DOCUMENTED, Switches
 from secgroup.reference.question import Pair, Part, Question, decide_pair, pairs_of
 from secgroup.reference.telling import line_of, tell
