@@ -6,11 +6,14 @@ from typing import Final
 
 from secgroup.net.address import Address, Prefix
 
-
 #: The interface types that never carry security groups (VPC User Guide, NAT gateway basics; EC2
-#: API, InterfaceType). A network load balancer may have been made without any.
+#: API, InterfaceType; Elastic Load Balancing User Guide, Gateway Load Balancers). A network load
+#: balancer may have been made without any.
 GROUPLESS_TYPES: Final = frozenset(
-    {"natGateway", "nat_gateway", "transit_gateway", "gateway_load_balancer_endpoint"}
+    {
+        *("natGateway", "nat_gateway", "transit_gateway"),
+        *("gateway_load_balancer", "gateway_load_balancer_endpoint"),
+    }
 )
 LOAD_BALANCER_TYPE: Final = "network_load_balancer"
 

@@ -152,13 +152,16 @@ def read(answers: Answers, draft: Draft) -> None:
     readers: tuple[tuple[str, Callable[[Node], Noun]], ...] = (
         ("InternetGateways", routes.read_internet_gateway),
         ("EgressOnlyInternetGateways", routes.read_egress_only_gateway),
-        ("Addresses", routes.read_address),
         ("VpcPeeringConnections", routes.read_peering),
         ("VpcEndpoints", routes.read_endpoint),
     )
     for key, reader in readers:
         for node in answers.nodes[key]:
             _add(draft, node, reader(node))
+    for node in answers.nodes["Addresses"]:
+        # A carrier's or a customer's address is none of the internet's, and is not modelled.
+        if node.text_or_none("PublicIp") or not routes.is_of_another_network(node):
+            _add(draft, node, routes.read_address(node))
     for kind, kept in answers.nodes.items():
         for line in unmodelled(kind, kept):
             draft.warn(line)

@@ -294,10 +294,17 @@ def _tracking(node: Node) -> ConnectionTracking:
     )
 
 
+#: Who asks for the interfaces of application and classic load balancers, whose InterfaceType is
+#: `interface`: their ports are other ones than a Linux host's.
+_LOAD_BALANCING: Final = "amazon-elb"
+
+
 def read_interface(node: Node, *, instance_id: str | None = None) -> NetworkInterface:
     """Read a NetworkInterface, or one that is nested in the instance `instance_id`."""
     attachment = node.node("Attachment")
     interface_type = node.text_or_none("InterfaceType") or "interface"
+    if interface_type == "interface" and node.text_or_none("RequesterId") == _LOAD_BALANCING:
+        interface_type = "load_balancer"
     group_ids = tuple(dict.fromkeys(each.text("GroupId") for each in node.nodes("Groups")))
     if not group_ids and interface_type not in (*GROUPLESS_TYPES, LOAD_BALANCER_TYPE):
         raise node.error(
