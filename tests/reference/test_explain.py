@@ -405,6 +405,39 @@ def test_goes_on_behind_a_missing_route_to_an_interface_of_the_network() -> None
 # ---------------------------------------------------------------------------- parts
 
 
+def test_title_says_what_the_first_line_does_not() -> None:
+    plan = two_subnets()
+    assert str(explain(plan, "eni-a", "eni-b")).count("eni-a → eni-b") == 1
+    plan.group("sg-b", "in tcp/80 10.0.1.0/24")
+    both = str(explain(plan, "eni-a", "eni-b", "tcp/80-81")).splitlines()
+    assert [each for each in both if each.startswith(("yes", "no"))] == [
+        "no for tcp/81",
+        "yes for tcp/80",
+    ]
+    plan.interface("eni-c", "sub-a", "10.0.1.6", "sg-a")
+    many = str(explain(plan, "sg-a", "eni-b", "tcp/80-81")).splitlines()
+    assert "no for eni-a → eni-b, eni-c → eni-b; tcp/81" in many
+
+
+def test_changes_for_one_address_of_the_internet_say_so() -> None:
+    plan = two_subnets(routes_b=("::/0 igw-1",)).internet_gateway("vpc-1").group("sg-b")
+    found = explain(plan, "internet:2001:db8:ffff::77", "eni-b")
+    assert found.notes == ("the changes are for internet:2001:db8:ffff::77 alone",)
+    assert explain(plan, "internet", "eni-b", ipv6=True).notes == ()
+
+
+def test_all_protocols_that_meet_the_same_are_one_outcome() -> None:
+    found = explain(two_subnets(), "eni-a", "eni-b", "all")
+    assert found.outcomes[0].parts[:2] == ("tcp", "udp")
+    plan = two_subnets().group("sg-b", "in tcp/443 10.0.1.0/24")
+    assert (
+        explain(plan, "eni-a", "eni-b", "all")
+        .outcomes[0]
+        .messages[0]
+        .text.endswith("10.0.2.5:22 tcp SYN")
+    )
+
+
 def test_range_is_cut_exactly() -> None:
     plan = (
         two_subnets()
@@ -476,8 +509,8 @@ def test_internet_is_every_public_address_outside() -> None:
     )
     found = explain(plan, "internet", "eni-b")
     assert [(each.answer, each.parts) for each in found.outcomes] == [
-        (Answer.NO, ("8.8.8.0/24 of internet",)),
-        (Answer.YES, ("internet except 8.8.8.0/24",)),
+        (Answer.NO, ("8.8.8.0/24",)),
+        (Answer.YES, ("all of internet except 8.8.8.0/24",)),
     ]
     assert (
         str(found.changes[0])
@@ -504,8 +537,8 @@ def test_internet_behind_split_rules_is_all_of_it() -> None:
     refused, allowed = explain(plan, "internet", "eni-b").outcomes
     half = "1.0.0.0-9.255.255.255, 11.0.0.0-100.63.255.255, 100.128.0.0-126.255.255.255"
     assert (refused.parts, allowed.parts) == (
-        (f"internet except {half}",),
-        (f"{half} of internet",),
+        (f"all of internet except {half}",),
+        (half,),
     )
 
 

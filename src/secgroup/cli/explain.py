@@ -99,15 +99,18 @@ def _draw(explanation: "Explanation") -> None:
     from rich.markup import escape
     from rich.tree import Tree
 
-    from secgroup.reference.explanation import MARKS, outcome_title
+    from secgroup.reference.explanation import MARKS
     from secgroup.reference.journey import Answer
 
     colours = {Answer.YES: "green", Answer.NO: "red", Answer.UNKNOWN: "yellow"}
     colour = colours[explanation.answer]
     title = f"[bold {colour}]{explanation.answer.value.upper()}[/]  {escape(explanation.title)}"
     tree = Tree(title, guide_style="dim")
+    for text in explanation.notes:
+        tree.add(f"note: {escape(text)}")
     for outcome in explanation.outcomes:
-        branch = tree.add(f"[{colours[outcome.answer]}]{escape(outcome_title(outcome))}[/]")
+        name = explanation.title_of(outcome)
+        branch = tree.add(f"[{colours[outcome.answer]}]{escape(name)}[/]") if name else tree
         for message in outcome.told:
             way = branch.add(f"{message.leg.value}: [bold]{escape(message.text)}[/]")
             for line in message.lines:

@@ -108,6 +108,12 @@ def ask(network: Network, question: Question, *, switches: Switches = AS_DOCUMEN
         blocks, changes, proof = _remedy(ways, question)
         if answer is Answer.NO and proof is Answer.UNKNOWN:
             notes += ("with the changes below the answer would be unknown, not yes",)
+        notes += tuple(
+            f"the changes are for {each.label} alone"
+            for end in found
+            for each in end.ends
+            if changes and isinstance(each, OutsideEnd) and each.is_single
+        )
     return Explanation(
         source=found[0].label,
         destination=found[1].label,
@@ -214,10 +220,17 @@ def _parts_text(
 
 
 def _key(journey: Journey) -> tuple[object, ...]:
-    """Return what makes an outcome distinct: what refuses, or the reasons of a yes."""
+    """Return what makes an outcome distinct: what refuses, or the reasons of a yes.
+
+    The end of a handshake, which only TCP has, is not one.
+    """
     conversation = journey.conversation
     if journey.answer is Answer.YES:
-        steps: Iterable[Step] = (step for step in journey.steps if isinstance(step, AtInterface))
+        steps: Iterable[Step] = (
+            step
+            for step in journey.steps
+            if isinstance(step, AtInterface) and step.leg is not Leg.AGAIN
+        )
     else:
         steps = (step for step in journey.steps if step.answer is journey.answer)
     return tuple(_step_key(step, conversation.destination_id) for step in steps)

@@ -200,15 +200,20 @@ def conversation_of(pair: Pair, box: Box) -> Conversation:
     )
 
 
-#: What stands for many ports, and for many ICMP types and codes: https and echo requests.
-_FAMILIAR: Final = {TCP: 443, UDP: 443, ICMP: 8 * 256, ICMPV6: 128 * 256}
+#: What stands for many ports (https, ssh, ...), and for many ICMP types and codes (echo requests).
+_FAMILIAR: Final = {
+    TCP: (443, 22, 80, 8080),
+    UDP: (443, 53, 123),
+    ICMP: (8 * 256,),
+    ICMPV6: (128 * 256,),
+}
 
 
 def _point(box: Box) -> int:
     """Return a port, or ICMP type and code, of a box: a familiar one where it has it."""
-    familiar = _FAMILIAR[box.protocol]
-    if any(first <= familiar <= last for first, last in box.points):
-        return familiar
+    for familiar in _FAMILIAR[box.protocol]:
+        if any(first <= familiar <= last for first, last in box.points):
+            return familiar
     return box.points[0][0]
 
 

@@ -201,7 +201,7 @@ def tracking(ways: Ways, step: AtInterface) -> tuple[bool | None, str]:
     policy = ways.policy.at(step.interface_id)
     reason = step.decision.reason
     if reason is Reason.ESTABLISHED:
-        return True, "of a tracked flow: no rule is asked"
+        return True, "no rule is asked"
     if reason is Reason.RELATED:
         return None, "about a flow that passes here: no rule is asked"
     if reason is Reason.NEW:
