@@ -17,6 +17,14 @@ GROUPLESS_TYPES: Final = frozenset(
 )
 LOAD_BALANCER_TYPE: Final = "network_load_balancer"
 
+#: The least and the greatest value of each idle timeout, in seconds (EC2 API,
+#: ConnectionTrackingSpecification).
+TIMEOUT_BOUNDS_S: Final = {
+    "TcpEstablishedTimeout": (60, 432_000),
+    "UdpTimeout": (30, 60),
+    "UdpStreamTimeout": (60, 180),
+}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionTracking:

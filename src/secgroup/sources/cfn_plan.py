@@ -11,7 +11,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address
 from typing import Final
 
 from secgroup.model.group import SecurityGroup
-from secgroup.model.interface import ConnectionTracking, NetworkInterface
+from secgroup.model.interface import TIMEOUT_BOUNDS_S, ConnectionTracking, NetworkInterface
 from secgroup.model.vpc import Subnet
 from secgroup.net.address import Prefix
 from secgroup.sources.cfn_addresses import Wanted
@@ -127,6 +127,9 @@ class Plan:
     ) -> Iterator[Planned]:
         logical_id = resource.logical_id
         key = logical_id if index == 0 else f"{logical_id}/eth{index}"
+        if not groups and resource.properties.get("LaunchTemplate") is not None:
+            # It may name groups: the default one instead of them would be a guess.
+            groups = [f"{logical_id}.LaunchTemplate"]
         planned = self._planned(item, key, groups=groups, zone=zone)
         if planned is None:
             return
@@ -329,8 +332,15 @@ def _tracking(item: Item) -> ConnectionTracking:
     part = item.item("ConnectionTrackingSpecification")
     if part is None:
         return ConnectionTracking()
+    tcp_s, udp_s, udp_stream_s = (_timeout(part, name) for name in TIMEOUT_BOUNDS_S)
     return ConnectionTracking(
-        tcp_established_timeout=part.number("TcpEstablishedTimeout"),
-        udp_timeout=part.number("UdpTimeout"),
-        udp_stream_timeout=part.number("UdpStreamTimeout"),
+        tcp_established_timeout=tcp_s, udp_timeout=udp_s, udp_stream_timeout=udp_stream_s
     )
+
+
+def _timeout(item: Item, name: str) -> int | None:
+    seconds = item.number(name)
+    least, greatest = TIMEOUT_BOUNDS_S[name]
+    if seconds is not None and not least <= seconds <= greatest:
+        raise item.error(f"{seconds} is not within {least}-{greatest} seconds", name)
+    return seconds

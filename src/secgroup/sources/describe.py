@@ -60,6 +60,12 @@ def is_describe(value: Mapping[str, Any]) -> bool:
     return any(key in value for key in (*KINDS, *_ATTRIBUTES, _ENTRIES))
 
 
+def is_other_answer(value: Mapping[str, Any]) -> bool:
+    """Tell whether a JSON object looks like describe output of nouns that are not read."""
+    keys = [key for key in value if key not in _OF_THE_ANSWER]
+    return bool(keys) and all(key[:1].isupper() and type(value[key]) is list for key in keys)
+
+
 class Answers:
     """The nouns of several answers, by the key that they stand under.
 

@@ -16,6 +16,7 @@ from secgroup.model.group import GroupReference, Peer, PrefixListReference, Secu
 from secgroup.model.interface import (
     GROUPLESS_TYPES,
     LOAD_BALANCER_TYPE,
+    TIMEOUT_BOUNDS_S,
     ConnectionTracking,
     Instance,
     NetworkInterface,
@@ -271,26 +272,21 @@ def _private_addresses(node: Node) -> tuple[PrivateIpv4, ...]:
     return tuple(dict.fromkeys(found))
 
 
-#: Field of the configuration, its least and greatest value (ConnectionTrackingSpecification).
-_TIMEOUTS: Final = (
-    ("TcpEstablishedTimeout", 60, 432_000),
-    ("UdpTimeout", 30, 60),
-    ("UdpStreamTimeout", 60, 180),
-)
+def _timeout(node: Node, key: str) -> int | None:
+    seconds = node.integer_or_none(key)
+    least, greatest = TIMEOUT_BOUNDS_S[key]
+    if seconds is not None and not least <= seconds <= greatest:
+        raise node.error(f"{seconds} is not within {least}-{greatest} seconds", key)
+    return seconds
 
 
 def _tracking(node: Node) -> ConnectionTracking:
     configured = node.node("ConnectionTrackingConfiguration")
     if configured is None:
         return ConnectionTracking()
-    seconds = [configured.integer_or_none(key) for key, _, _ in _TIMEOUTS]
-    for value, (key, least, greatest) in zip(seconds, _TIMEOUTS, strict=True):
-        if value is not None and not least <= value <= greatest:
-            raise configured.error(f"{value} is not within {least}-{greatest} seconds", key)
+    tcp_s, udp_s, udp_stream_s = (_timeout(configured, key) for key in TIMEOUT_BOUNDS_S)
     return ConnectionTracking(
-        tcp_established_timeout=seconds[0],
-        udp_timeout=seconds[1],
-        udp_stream_timeout=seconds[2],
+        tcp_established_timeout=tcp_s, udp_timeout=udp_s, udp_stream_timeout=udp_stream_s
     )
 
 

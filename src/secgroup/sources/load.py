@@ -70,13 +70,16 @@ def load(
     answers = describe.Answers()
     templates: list[tuple[str, str]] = []
     for each in (path, *also):
-        for file, name in _files(Path(each)):
+        files = _files(Path(each))
+        for file, name in files:
             text = decode(_content(file), source=name)
-            value = _recognise(text, source=name)
+            value = _recognise(text, source=name, is_one_of_many=len(files) > 1)
             if value is None:
                 templates.append((text, name))
             else:
                 answers.add(value, source=name, name=file.name)
+    if answers.unread and not (templates or answers.present or answers.entries):
+        raise InputError(f"nothing that is read ({_EXPECTED})", source=str(path))
     describe.read(answers, draft)
     for text, name in templates:
         # Read when what it may name is there, and imported by need: PyYAML is slow to start.
@@ -126,8 +129,10 @@ def _terraform(what: str, source: str) -> InputError:
     return InputError(f"a Terraform {what}, which is not read yet ({_EXPECTED})", source=source)
 
 
-def _recognise(text: str, *, source: str) -> dict[str, Any] | None:
+def _recognise(text: str, *, source: str, is_one_of_many: bool) -> dict[str, Any] | None:
     """Return the JSON object of describe output; None for a template.
+
+    A folder may hold answers about other nouns too, which are named and not read.
 
     Raises
     ------
@@ -143,7 +148,7 @@ def _recognise(text: str, *, source: str) -> dict[str, Any] | None:
             if "Resources" in text:
                 return None
             raise
-        return _recognise_json(value, source=source)
+        return _recognise_json(value, source=source, is_one_of_many=is_one_of_many)
     if _TEMPLATE.search(text):
         return None
     if _TERRAFORM.search(text):
@@ -152,7 +157,7 @@ def _recognise(text: str, *, source: str) -> dict[str, Any] | None:
     raise InputError(f"{found} ({_EXPECTED})", source=source)
 
 
-def _recognise_json(value: Any, *, source: str) -> dict[str, Any] | None:
+def _recognise_json(value: Any, *, source: str, is_one_of_many: bool) -> dict[str, Any] | None:
     if not isinstance(value, dict):
         raise InputError(
             f"a JSON {'list' if isinstance(value, list) else 'value'} without a key "
@@ -167,7 +172,7 @@ def _recognise_json(value: Any, *, source: str) -> dict[str, Any] | None:
         raise _terraform("state", source)
     if isinstance(value.get("resource"), dict) or isinstance(value.get("terraform"), dict):
         raise _terraform("configuration", source)
-    if describe.is_describe(value):
+    if describe.is_describe(value) or (is_one_of_many and describe.is_other_answer(value)):
         return value
     keys = ", ".join(ascii(key) for key in list(value)[:3]) or "none"
     raise InputError(f"a JSON object with the keys {keys} ({_EXPECTED})", source=source)
