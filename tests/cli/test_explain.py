@@ -88,6 +88,15 @@ def test_json_has_a_version_and_every_field(capsys: pytest.CaptureFixture[str]) 
     ("arguments", "problem"),
     [
         (("--from", "nobody", "--to", "db", "tcp/1"), "'nobody' is nothing in this network"),
+        (("--from", "WEB", "--to", "db", "tcp/1"), "(did you mean web-1, "),
+        (("--from", "bastoin", "--to", "db", "tcp/1"), "(did you mean bastion?)"),
+        (("--from", "Internet", "--to", "db", "tcp/1"), "(did you mean internet"),
+        (("--from", "fe80::1%eth0", "--to", "db", "tcp/1"), "is nothing in this network"),
+        (("--from", "", "--to", "db", "tcp/1"), "'' is nothing in this network (expected "),
+        (("--from", "web-1", "--to", "db", "--client-ports", "1-"), "expected ports like"),
+        (("--from", "web-1", "--to", "db", "--client-ports", "1_0"), "expected ports like"),
+        (("--from", "web-1", "--to", "db", "--client-ports", "٣-٥"), "expected ports like"),
+        (("--from", "web-1", "--to", "db", "--client-ports", "9" * 5000), "expected ports like"),
         (("--from", "web-1", "--to", "db", "tcp/x"), "'tcp/x' is not a service"),
         (
             ("--from", "web-1", "--to", "db", "--client-ports", "5-x"),

@@ -46,6 +46,8 @@ class Loader:
         """
         from secgroup.sources.load import load
 
+        if not path:
+            raise InputError("NETWORK is empty (expected a file or a folder)")
         network = load(
             path,
             also=self.also,

@@ -142,7 +142,8 @@ def decide_pair(
 
     """
     if isinstance(pair[0], NobodysEnd):
-        yield _nobodys(pair, pair[0])
+        for box in cut(ways, pair, service, clients, OnWay()):
+            yield _nobodys(pair, pair[0], box)
         return
     on_way = OnWay()
     while True:
@@ -168,9 +169,8 @@ def decide_pair(
         yield Part(box, converse(ways, conversation_of(pair, box), go_on=go_on))
 
 
-def _nobodys(pair: Pair, source: NobodysEnd) -> Part:
-    """Return the one part of a question whose conversation cannot begin."""
-    box = Box(protocol=-1, points=((0, 255),))
+def _nobodys(pair: Pair, source: NobodysEnd, box: Box) -> Part:
+    """Return a part of a question whose conversation cannot begin."""
     talk = conversation_of(pair, box)
     step = OnTheWay(
         place=source.vpc_id,
