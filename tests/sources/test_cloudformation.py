@@ -4,9 +4,12 @@ from ipaddress import IPv4Network, IPv6Network
 import pytest
 
 from secgroup.errors import InputError
+from secgroup.model.defaults import default_acl
 from secgroup.model.external import External
-from secgroup.model.group import GroupReference, PrefixListReference
+from secgroup.model.group import GroupReference, PrefixListReference, SecurityGroup
 from secgroup.model.network import Network
+from secgroup.model.vpc import Vpc
+from secgroup.sources.draft import Draft
 from secgroup.sources.load import load
 from tests.support.templates import network_of, with_vpc
 
@@ -215,7 +218,7 @@ def test_rules_of_a_group_outside_of_the_template_are_left_out_and_named():
         """
     )
     assert network.warnings == (
-        "net.yaml: security group sg-123 is not in the template; left out: In",
+        "net.yaml: security group sg-123 is not in the files; left out: In",
     )
 
 
@@ -575,3 +578,60 @@ def test_acl_entry_with_an_unknown_port_denies_everything_or_allows_nothing():
     """)
     (entry,) = network.acls["Acl"].entries
     assert (entry.cidr, str(entry.traffic)) == (External("Db.Endpoint.Port"), "tcp")
+
+
+def account() -> Draft:
+    """What `--with` brings: a VPC with a group and an ACL."""
+    draft = Draft()
+    vpc = Vpc(vpc_id="vpc-1", ipv4_blocks=(IPv4Network("10.0.0.0/16"),))
+    for noun in (
+        vpc,
+        SecurityGroup(group_id="sg-1", vpc_ids=("vpc-1",)),
+        default_acl(vpc, network_acl_id="acl-1"),
+    ):
+        draft.add(noun, source="account.json")
+    return draft
+
+
+def test_standalone_rule_joins_a_group_from_outside():
+    network = network_of(
+        """
+        Resources:
+          In:
+            Type: AWS::EC2::SecurityGroupIngress
+            Properties: {GroupId: sg-1, IpProtocol: -1, CidrIp: 10.0.0.0/8}
+        """,
+        draft=account(),
+    )
+    assert [rule.rule_id for rule in network.groups["sg-1"].rules] == ["In"]
+
+
+ENTRY = """
+    Resources:
+      Deny:
+        Type: AWS::EC2::NetworkAclEntry
+        Properties:
+          NetworkAclId: acl-1
+          RuleNumber: 50
+          RuleAction: deny
+          Protocol: -1
+          CidrBlock: 10.9.0.0/16
+"""
+
+
+def test_entry_joins_an_acl_from_outside():
+    network = network_of(ENTRY, draft=account())
+    numbers = [
+        (entry.rule_number, entry.is_allow)
+        for entry in network.acls["acl-1"].entries
+        if not entry.is_egress
+    ]
+    assert numbers == [(50, False), (100, True)]
+
+
+def test_entry_that_an_acl_from_outside_has_already():
+    draft = account()
+    network_of(ENTRY, draft=draft)
+    assert network_of(ENTRY, draft=draft) == draft.network()
+    with pytest.raises(InputError, match="acl-1 has another entry 100 in that direction"):
+        network_of(ENTRY.replace("50", "100"), draft=account())

@@ -1,5 +1,6 @@
 """Network ACLs of a template, with their entries."""
 
+from dataclasses import replace
 from ipaddress import IPv6Network
 
 from secgroup.errors import InputError
@@ -13,6 +14,7 @@ from secgroup.net.protocol import ICMP, ICMPV6, TCP, UDP
 from secgroup.sources.cfn_item import Item, ipv4_only, ipv6_only
 from secgroup.sources.cfn_stack import Resource, Stack
 from secgroup.sources.cfn_vpc import Vpcs, by_property, default_acl_id
+from secgroup.sources.draft import listed
 from secgroup.sources.parameters import Unknown
 
 
@@ -31,11 +33,29 @@ def add_acls(stack: Stack, vpcs: Vpcs) -> None:
     for resource in stack.of("NetworkAcl"):
         _add_acl(stack, vpcs, resource, acls.pop(resource.logical_id, []))
     for acl_id, entries in acls.items():
-        if acl_id not in stack.draft.of(NetworkAcl):
+        known = stack.draft.of(NetworkAcl).get(acl_id)
+        if known is None:
             stack.warn(
-                f"network ACL {acl_id} is not in the template; "
-                f"left out: {', '.join(each.logical_id for each in entries)}"
+                f"network ACL {acl_id} is not in the files; "
+                f"left out: {listed(each.logical_id for each in entries)}"
             )
+        else:
+            _add_entries(stack, known, entries)
+
+
+def _add_entries(stack: Stack, acl: NetworkAcl, resources: list[Resource]) -> None:
+    """Put entries into an ACL from outside; one that it has already is the stack's own."""
+    entries = {(each.is_egress, each.rule_number): each for each in acl.entries}
+    for resource in resources:
+        entry = _entry(resource)
+        key = (entry.is_egress, entry.rule_number)
+        if entries.setdefault(key, entry) != entry:
+            raise stack.error(
+                f"{acl.network_acl_id} has another entry {entry.rule_number} in that direction",
+                resource.path,
+            )
+    ordered = tuple(entries[key] for key in sorted(entries))
+    stack.draft.of(NetworkAcl)[acl.network_acl_id] = replace(acl, entries=ordered)
 
 
 def _add_default_acl(stack: Stack, vpc: Vpc, acls: dict[str, list[Resource]]) -> None:

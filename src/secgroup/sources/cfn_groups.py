@@ -68,15 +68,18 @@ class Groups:
         draft = self._stack.draft
         for vpc in list(draft.of(Vpc).values()):
             group_id = default_group_id(vpc.vpc_id)
-            known = draft.of(SecurityGroup).get(group_id)
-            if known is None and vpc.vpc_id in self._stack.resources:
+            if vpc.vpc_id in self._stack.resources and group_id not in draft.of(SecurityGroup):
                 self._add_default_group(vpc, standalone.pop(group_id, []))
-            elif known is not None and group_id in standalone:
-                rules = standalone.pop(group_id)
-                draft.of(SecurityGroup)[group_id] = _with_rules(known, rules)
         for group_id, rules in standalone.items():
-            names = listed(rule.rule_id for rule in rules)
-            self._stack.warn(f"security group {group_id} is not in the template; left out: {names}")
+            known = draft.of(SecurityGroup).get(group_id)
+            if known is not None:
+                new = [rule for rule in rules if rule not in known.rules]
+                draft.of(SecurityGroup)[group_id] = _with_rules(known, new)
+            else:
+                names = listed(rule.rule_id for rule in rules)
+                self._stack.warn(
+                    f"security group {group_id} is not in the files; left out: {names}"
+                )
 
     # Which group a property means
 
