@@ -3,6 +3,7 @@
 Each command is a module of this package, loaded only when it is asked for.
 """
 
+import codecs
 import errno
 import importlib
 import io
@@ -126,9 +127,22 @@ def _complain(text: str, code: int) -> int:
     return code
 
 
+#: What a terminal gets that lacks a character; anything else is a question mark.
+_PLAIN: Final = {"→": "->", "✓": "+", "✗": "x", "–": "-", "…": "..."}
+
+
+def _plain(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeEncodeError)
+    lacking = error.object[error.start : error.end]
+    return "".join(_PLAIN.get(each, "?") for each in lacking), error.end
+
+
 def main() -> None:
-    """Be the program `secgroup`; a terminal that lacks a character gets a question mark."""
+    """Be the program `secgroup`, on terminals that lack characters, and without any."""
+    codecs.register_error("secgroup.plain", _plain)
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
+            stream.reconfigure(errors="secgroup.plain")
     sys.exit(run())
