@@ -1,9 +1,11 @@
 """Network interfaces and the instances that own them (EC2: NetworkInterface, Instance)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 
+from secgroup.errors import InputError
 from secgroup.net.address import Address, Prefix
 
 #: The interface types that never carry security groups (VPC User Guide, NAT gateway basics; EC2
@@ -33,6 +35,26 @@ class ConnectionTracking:
     tcp_established_timeout: int | None = None
     udp_timeout: int | None = None
     udp_stream_timeout: int | None = None
+
+
+def tracking_of(seconds: Mapping[str, int | None]) -> ConnectionTracking:
+    """Make a ConnectionTracking of the timeouts by their names in the EC2 API.
+
+    Raises
+    ------
+    InputError
+        One is out of its bounds; `path` is its name.
+
+    """
+    for name, (least, greatest) in TIMEOUT_BOUNDS_S.items():
+        value = seconds[name]
+        if value is not None and not least <= value <= greatest:
+            raise InputError(f"{value} is not within {least}-{greatest} seconds", path=name)
+    return ConnectionTracking(
+        tcp_established_timeout=seconds["TcpEstablishedTimeout"],
+        udp_timeout=seconds["UdpTimeout"],
+        udp_stream_timeout=seconds["UdpStreamTimeout"],
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

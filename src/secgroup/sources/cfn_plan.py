@@ -10,8 +10,14 @@ from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv4Network, IPv6Address
 from typing import Final
 
+from secgroup.errors import InputError
 from secgroup.model.group import SecurityGroup
-from secgroup.model.interface import TIMEOUT_BOUNDS_S, ConnectionTracking, NetworkInterface
+from secgroup.model.interface import (
+    TIMEOUT_BOUNDS_S,
+    ConnectionTracking,
+    NetworkInterface,
+    tracking_of,
+)
 from secgroup.model.vpc import Subnet
 from secgroup.net.address import Prefix
 from secgroup.sources.cfn_addresses import Wanted
@@ -332,15 +338,8 @@ def _tracking(item: Item) -> ConnectionTracking:
     part = item.item("ConnectionTrackingSpecification")
     if part is None:
         return ConnectionTracking()
-    tcp_s, udp_s, udp_stream_s = (_timeout(part, name) for name in TIMEOUT_BOUNDS_S)
-    return ConnectionTracking(
-        tcp_established_timeout=tcp_s, udp_timeout=udp_s, udp_stream_timeout=udp_stream_s
-    )
-
-
-def _timeout(item: Item, name: str) -> int | None:
-    seconds = item.number(name)
-    least, greatest = TIMEOUT_BOUNDS_S[name]
-    if seconds is not None and not least <= seconds <= greatest:
-        raise item.error(f"{seconds} is not within {least}-{greatest} seconds", name)
-    return seconds
+    seconds = {name: part.number(name) for name in TIMEOUT_BOUNDS_S}
+    try:
+        return tracking_of(seconds)
+    except InputError as error:
+        raise part.error(error.problem, error.path) from None

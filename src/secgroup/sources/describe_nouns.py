@@ -21,6 +21,7 @@ from secgroup.model.interface import (
     Instance,
     NetworkInterface,
     PrivateIpv4,
+    tracking_of,
 )
 from secgroup.model.network_acl import NetworkAcl, NetworkAclEntry
 from secgroup.model.vpc import Vpc
@@ -272,22 +273,15 @@ def _private_addresses(node: Node) -> tuple[PrivateIpv4, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _timeout(node: Node, key: str) -> int | None:
-    seconds = node.integer_or_none(key)
-    least, greatest = TIMEOUT_BOUNDS_S[key]
-    if seconds is not None and not least <= seconds <= greatest:
-        raise node.error(f"{seconds} is not within {least}-{greatest} seconds", key)
-    return seconds
-
-
 def _tracking(node: Node) -> ConnectionTracking:
     configured = node.node("ConnectionTrackingConfiguration")
     if configured is None:
         return ConnectionTracking()
-    tcp_s, udp_s, udp_stream_s = (_timeout(configured, key) for key in TIMEOUT_BOUNDS_S)
-    return ConnectionTracking(
-        tcp_established_timeout=tcp_s, udp_timeout=udp_s, udp_stream_timeout=udp_stream_s
-    )
+    seconds = {name: configured.integer_or_none(name) for name in TIMEOUT_BOUNDS_S}
+    try:
+        return tracking_of(seconds)
+    except InputError as error:
+        raise configured.error(error.problem, error.path) from None
 
 
 #: Who asks for the interfaces of application and classic load balancers, whose InterfaceType is
