@@ -405,6 +405,24 @@ def test_goes_on_behind_a_missing_route_to_an_interface_of_the_network() -> None
 # ---------------------------------------------------------------------------- parts
 
 
+def test_rules_for_other_addresses_cut_no_ports() -> None:
+    """As many parts as rules, not as their square: `all` of the internet is asked by default."""
+    plan = two_subnets(routes_b=("0.0.0.0/0 igw-1",)).internet_gateway("vpc-1")
+    plan.interface("eni-b", "sub-b", "10.0.2.5", "sg-b", public="203.0.113.6")
+    plan.group("sg-b", *(f"in tcp/{100 + n} 60.{n}.0.0/16" for n in range(40)))
+    network = plan.network()
+    question = Question(
+        source="internet", destination="eni-b", service=parse_service("tcp"), family=4
+    )
+    (pair,) = pairs_of(*question.endpoints(network))
+    clients = PortRange(first=1024, last=65535)
+    parts = list(decide_pair(Ways(network), pair, question.service, clients))
+    allowed = [part.box for part in parts if part.journey.answer is Answer.YES]
+    assert len(allowed) == 40
+    assert {box.points[0][0] - box.addresses[0][0] // 65536 % 256 for box in allowed} == {100}
+    assert len(parts) < 200
+
+
 def test_title_says_what_the_first_line_does_not() -> None:
     plan = two_subnets()
     assert str(explain(plan, "eni-a", "eni-b")).count("eni-a → eni-b") == 1
