@@ -259,7 +259,7 @@ class Firewall:
             if connection.was_open and connection.packets == 0 and self._adopts:
                 connection.adoption = adopt(
                     packet,
-                    place,
+                    self._who.every_end(place, packet),
                     self._memory.flows,
                     lambda syn, way: self._decide_places(frame, syn, way, None),
                 )
