@@ -719,6 +719,7 @@ def test_an_allowance_that_is_none_is_refused(bench: Bench, option: str) -> None
         (("--flow-log", "log", "--format", "${nonsense}"), "nonsense"),
         (("--flow-log", "log", "--window-start", "noon"), "expected a time as RFC 3339"),
         (("--decisions", "one", "--connections", "one"), "are the same file"),
+        (("--flow-log", "-"), "/dev/stdout is standard output"),
         (("--loose-tcp", "--strict-tcp"), "exclude each other"),
     ],
 )
@@ -739,6 +740,42 @@ def test_the_capture_is_never_overwritten(bench: Bench) -> None:
     assert code == 2
     assert "same file" in err
     assert Path(capture).read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "options",
+    [(), ("--with", "other"), ("--change", "1=other"), ("--against", "other")],
+    ids=lambda options: " ".join(options) or "NETWORK",
+)
+def test_what_is_read_is_never_overwritten(bench: Bench, options: Sequence[str]) -> None:
+    other = bench.network(GROUPS, {"eni-web": "10.0.1.5 sg-web"}, name="other.json")
+    written = other if options else bench.path("network.json")
+    before = Path(written).read_bytes()
+    given = [option.replace("other", other) for option in options]
+    code, out, err = bench.replay(bench.packets(SSH.syn()), *given, "--decisions", written)
+    name = options[0] if options else "NETWORK"
+    assert (code, out) == (2, "")
+    assert f"--decisions and {name} are the same file" in err
+    assert Path(written).read_bytes() == before
+
+
+@pytest.mark.parametrize("options", [(), ("--annotate", "annotated")])
+def test_damage_of_standard_input_is_called_by_its_name(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, options: Sequence[str]
+) -> None:
+    monkeypatch.chdir(bench.folder)
+    content = pcapng(apart(*SSH.handshake()))[:-7]
+    monkeypatch.setattr(sys, "stdin", TextIOWrapper(BytesIO(content)))
+    code, _, err = bench.replay("-", *options)
+    assert code == 2
+    assert err.startswith("secgroup: standard input: byte ")
+
+
+def test_a_closed_standard_input_is_exit_2(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    code, out, err = bench.replay("-")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "standard input is closed" in err
 
 
 @pytest.mark.semantics("replay-28")

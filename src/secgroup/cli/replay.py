@@ -136,7 +136,10 @@ def _source(capture: str, *, twice: bool) -> Iterator[_Source]:
     """Open a capture, with a second reader where it must be read twice."""
     with ExitStack() as stack:
         if capture == "-":
-            name, stream, size = "standard input", cast("BinaryIO", sys.stdin.buffer), None
+            name, size = "standard input", None
+            if sys.stdin is None:
+                raise InputError("standard input is closed (expected a capture)")
+            stream = cast("BinaryIO", sys.stdin.buffer)
             if stream.isatty():
                 raise InputError("standard input is a terminal (expected a capture)")
         else:
@@ -184,7 +187,7 @@ def _go(
     from secgroup.net.capture import annotate, read_capture
     from secgroup.replay.run import comment_of
 
-    frames = read_capture(source.stream, decapsulate=decapsulate)
+    frames = read_capture(source.stream, decapsulate=decapsulate, source=source.name)
     steps = run.steps(frames)
     with Progress(source.size, source.stream.tell) as progress:
         if source.again is not None and outputs.annotate is not None:
@@ -238,8 +241,10 @@ def _outputs(options: dict[str, Any], capture: str) -> _Outputs:
     names = {"flow_log": "--flow-log"} | {
         name: f"--{name}" for name in ("decisions", "connections", "annotate")
     }
-    taken = {} if capture == "-" else {os.path.realpath(capture): "CAPTURE"}
+    taken = {os.path.realpath(path): option for option, path in _inputs(capture)}
     for name, option in names.items():
+        if options[name] == "-":
+            raise click.UsageError(f"{option} - (expected a file; /dev/stdout is standard output)")
         if options[name] is not None:
             path = os.path.realpath(options[name])
             other = taken.setdefault(path, option)
@@ -259,6 +264,20 @@ def _outputs(options: dict[str, Any], capture: str) -> _Outputs:
         interval=int(options["interval"] or 600),
         window_start=options["window_start"],
     )
+
+
+def _inputs(capture: str) -> Iterator[tuple[str, str]]:
+    """Yield what is read, with the option that names it."""
+    given = click.get_current_context().params
+    yield "NETWORK", given["network"]
+    for name, option in (("also", "--with"), ("changes", "--change")):
+        for text in given[name]:
+            yield option, text.partition("=")[2] if name == "changes" else text
+    for name, option in (("against", "--against"), ("address_file", "--addresses")):
+        if given[name] is not None:
+            yield option, given[name]
+    if capture != "-":
+        yield "CAPTURE", capture
 
 
 def _switches(options: dict[str, Any], network: "Network") -> "Switches":
