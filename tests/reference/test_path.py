@@ -479,6 +479,19 @@ def test_gateway_endpoint_takes_tcp_and_echo_only() -> None:
 
 
 @pytest.mark.semantics("path-14")
+@pytest.mark.semantics("path-23")
+def test_route_for_a_prefix_list_that_is_not_in_the_files_is_unknown() -> None:
+    plan = two_subnets(routes_a=("pl-s3 vpce-1",)).endpoint("vpc-1")
+    found = journey(plan, "eni-a", "internet:52.216.1.1")
+    assert found.answer is Answer.UNKNOWN
+    assert codes(found) == ["UNKNOWN_RESOURCE"]
+    last = found.steps[-1]
+    assert isinstance(last, OnTheWay)
+    assert "pl-s3" in last.text
+    plan.prefix_list("pl-s3", "3.5.0.0/19")
+    assert codes(journey(plan, "eni-a", "internet:52.216.1.1")) == ["NO_ROUTE_TO_DESTINATION"]
+
+
 def test_gateway_endpoint_asks_the_acl_for_its_answers() -> None:
     plan = with_endpoint().acl("sub-a", "out 10 allow all 0.0.0.0/0")
     assert codes(journey(plan, "eni-a", "52.218.0.1")) == ["NETWORK_ACL"]
@@ -528,6 +541,7 @@ def test_route_table_that_is_not_in_the_files() -> None:
     assert journey(plan, "eni-a", "internet:198.51.100.7").answer is Answer.UNKNOWN
 
 
+@pytest.mark.semantics("path-22")
 def test_private_address_that_is_nowhere_enters_nowhere_and_is_judged_where_it_arrives() -> None:
     home = ("192.168.0.0/16 vgw-1",)
     found = journey(two_subnets(routes_a=home), "192.168.1.1", "eni-a")
@@ -561,6 +575,7 @@ def overlapping(*, routes_a: tuple[str, ...] = (), routes_c: tuple[str, ...] = (
     return plan
 
 
+@pytest.mark.semantics("path-21")
 def test_address_of_two_vpcs_reaches_the_one_that_the_route_leads_to() -> None:
     plan = overlapping(routes_a=("10.1.0.0/16 pcx-1",))
     assert journey(plan, "eni-a", "eni-b").answer is Answer.YES
@@ -569,6 +584,7 @@ def test_address_of_two_vpcs_reaches_the_one_that_the_route_leads_to() -> None:
     assert "eni-b" not in passed(found, Leg.THERE)
 
 
+@pytest.mark.semantics("path-21")
 def test_local_route_never_leads_to_the_same_address_of_another_vpc() -> None:
     plan = overlapping(routes_a=("10.1.0.0/16 pcx-1",))
     plan.vpc("vpc-1", "10.0.0.0/16", "10.1.0.0/16").subnet("sub-d", "vpc-1", "10.1.1.0/24")
@@ -577,6 +593,7 @@ def test_local_route_never_leads_to_the_same_address_of_another_vpc() -> None:
     assert codes(journey(plan, "eni-a", "eni-b")) == ["NO_PATH"]
 
 
+@pytest.mark.semantics("path-21")
 def test_answer_that_another_holder_of_the_address_gets_is_no_answer() -> None:
     plan = overlapping(routes_a=("10.1.0.0/16 pcx-1",), routes_c=("10.0.0.0/16 pcx-2",))
     plan.nouns["peerings"]["pcx-2"] = replace(
