@@ -504,6 +504,7 @@ def test_timeout_out_of_its_bounds_is_refused():
         """)
 
 
+@pytest.mark.semantics("template-16")
 def test_instance_of_a_launch_template_gets_no_default_group_by_a_guess():
     network = with_vpc("""
         Web:

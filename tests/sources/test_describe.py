@@ -573,6 +573,7 @@ def test_address_of_another_network_is_left_out_and_named(read):
     assert any("CarrierIp: not modelled" in each for each in network.warnings)
 
 
+@pytest.mark.semantics("describe-5")
 @pytest.mark.parametrize(
     ("interface_type", "found"), [("interface", "load_balancer"), ("lambda", "lambda")]
 )
