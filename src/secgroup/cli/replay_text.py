@@ -109,7 +109,8 @@ def _show_head(summary: Summary, name: str) -> None:
         f": {accepted:,} accepted, {summary.rejected:,} rejected"
     )
     reasons = sorted(tally.reasons.items(), key=lambda item: (-item[1], item[0][1]))
-    click.echo("  " + ", ".join(f"{count:,} {reason.name}" for (_, reason), count in reasons))
+    if reasons:
+        click.echo("  " + ", ".join(f"{count:,} {reason.name}" for (_, reason), count in reasons))
     counts = {outcome: len(summary.of(outcome)) for outcome in Outcome}
     adopted = sum(each.adoption is not None and each.adoption.adopted for each in firewall.observed)
     click.echo(
