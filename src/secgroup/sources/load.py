@@ -66,20 +66,8 @@ def load(
         Something cannot be used: one line with the file, the place in it, what was expected.
 
     """
+    answers, templates = _gather((path, *also))
     draft = Draft()
-    answers = describe.Answers()
-    templates: list[tuple[str, str]] = []
-    for each in (path, *also):
-        files = _files(Path(each))
-        for file, name in files:
-            text = decode(_content(file), source=name)
-            value = _recognise(text, source=name, is_one_of_many=len(files) > 1)
-            if value is None:
-                templates.append((text, name))
-            else:
-                answers.add(value, source=name, name=file.name)
-    if answers.unread and not (templates or answers.present or answers.entries):
-        raise InputError(f"nothing that is read ({_EXPECTED})", source=str(path))
     describe.read(answers, draft)
     for text, name in templates:
         # Read when what it may name is there, and imported by need: PyYAML is slow to start.
@@ -91,6 +79,26 @@ def load(
     for host in hosts:
         add_host(draft, host)
     return draft.network()
+
+
+def _gather(
+    paths: Sequence[str | PathLike[str]],
+) -> tuple[describe.Answers, list[tuple[str, str]]]:
+    """Read the files of all paths: answers of describe calls, and templates with their names."""
+    answers = describe.Answers()
+    templates: list[tuple[str, str]] = []
+    for each in paths:
+        files = _files(Path(each))
+        for file, name in files:
+            text = decode(_content(file), source=name)
+            value = _recognise(text, source=name, is_one_of_many=len(files) > 1)
+            if value is None:
+                templates.append((text, name))
+            else:
+                answers.add(value, source=name, name=file.name)
+    if answers.unread and not (templates or answers.present or answers.entries):
+        raise InputError(f"nothing that is read ({_EXPECTED})", source=str(paths[0]))
+    return answers, templates
 
 
 def _files(path: Path) -> list[tuple[Path, str]]:
