@@ -759,6 +759,15 @@ def test_what_is_read_is_never_overwritten(bench: Bench, options: Sequence[str])
     assert Path(written).read_bytes() == before
 
 
+def test_an_interface_that_only_the_other_network_lacks_is_said_to_be_missing_there(
+    bench: Bench,
+) -> None:
+    other = bench.network(GROUPS, {"eni-db": "10.0.2.5 sg-db"}, name="other.json")
+    code, out, err = bench.replay(bench.packets(SSH.syn()), "--at", "eni-web", "--against", other)
+    assert (code, out) == (2, "")
+    assert err.startswith(f"secgroup: --against {other}: no network interface is called 'eni-web'")
+
+
 @pytest.mark.parametrize("options", [(), ("--annotate", "annotated")])
 def test_damage_of_standard_input_is_called_by_its_name(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, options: Sequence[str]

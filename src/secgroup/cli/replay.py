@@ -90,7 +90,12 @@ def command(network: "Network", capture: str, **options: Any) -> int:
     firewall = Firewall(network, **kept)
     against = None
     if options["against"] is not None:
-        against = Firewall(load_also(options["against"]), **kept)
+        other = load_also(options["against"])
+        try:
+            against = Firewall(other, **kept)
+        except InputError as error:
+            name = f"--against {options['against']}"
+            raise InputError(error.problem, source=name) from None
     with ExitStack() as stack:
         damage: CaptureError | None = None
         source = stack.enter_context(_source(capture, twice=outputs.annotate is not None))
