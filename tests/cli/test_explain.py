@@ -104,7 +104,11 @@ def test_json_has_a_version_and_every_field(capsys: pytest.CaptureFixture[str]) 
         ),
         (("--from", "web-1", "--to", "db", "--client-ports", "9-5"), "ports 9-5 are not a range"),
         (("--from", "web-1"), "Missing option '--to'"),
-        (("--from", "web-1", "--to", "db", "--address", "Web1"), "expected NAME=VALUE"),
+        (
+            ("--from", "web-1", "--to", "db", "--address", "Web1"),
+            "--address Web1: expected ID=ADDRESS",
+        ),
+        (("--from", "web-1", "--to", "db", "--import", "=x"), "--import =x: expected NAME=VALUE"),
         (("--from", "web-1", "--to", "db", "--addresses", "/nowhere"), "cannot be read"),
     ],
 )

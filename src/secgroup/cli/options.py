@@ -136,7 +136,7 @@ def network_options(command: F) -> F:
             also=also,
             parameters=_pairs(parameters, "--parameter"),
             imports=_pairs(imports, "--import"),
-            addresses=from_file | _pairs(addresses, "--address"),
+            addresses=from_file | _pairs(addresses, "--address", "ID=ADDRESS"),
             hosts=hosts,
             strict=strict,
         )
@@ -168,13 +168,13 @@ def is_strict() -> bool:
     return loader.strict
 
 
-def _pairs(texts: Iterable[str], option: str) -> dict[str, str]:
-    """Read `NAME=VALUE` texts; the last one of a name counts."""
+def _pairs(texts: Iterable[str], option: str, form: str = "NAME=VALUE") -> dict[str, str]:
+    """Read texts like `NAME=VALUE`; the last one of a name counts."""
     found = {}
     for text in texts:
         name, equals, value = text.partition("=")
         if not equals or not name.strip():
-            raise InputError("expected NAME=VALUE", source=f"{option} {text}")
+            raise InputError(f"expected {form}", source=f"{option} {text}")
         found[name.strip()] = value.strip()
     return found
 
