@@ -1,14 +1,26 @@
 """`secgroup explain`: what is printed where, and the exit code."""
 
 import json
+import re
+from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from secgroup import explain
 from secgroup.cli import run
 from secgroup.cli.explain import _draw
+from secgroup.reference.change import Change
+from secgroup.reference.explanation import (
+    AclLine,
+    Block,
+    Explanation,
+    Line,
+    Message,
+    Outcome,
+    RuleLine,
+)
 from secgroup.sources.load import load
 from tests.support.described import described
 
@@ -203,3 +215,12 @@ def test_terminal_gets_the_same_lines_as_a_tree(
         )
         if told and told != "What refuses:":
             assert told in drawn
+
+
+def test_every_field_of_the_json_is_documented() -> None:
+    page = (Path(__file__).parents[2] / "docs/explain.md").read_text().partition("## JSON")[2]
+    named = set(re.findall(r"[\w]+", " ".join(re.findall(r"`([^`]+)`", page))))
+    for value in (Explanation, Outcome, Message, Line, RuleLine, AclLine, Block):
+        assert {field.name for field in fields(value)} <= named, value
+    for change in get_args(Change):
+        assert {change.__name__, *(field.name for field in fields(change))} <= named, change
