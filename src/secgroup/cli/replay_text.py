@@ -118,6 +118,9 @@ def _show_head(summary: Summary, name: str) -> None:
         f"{counts[Outcome.REFUSED]:,} refused, {counts[Outcome.CUT]:,} cut, "
         f"{counts[Outcome.OPEN_BEFORE]:,} open before the capture ({adopted:,} adopted)"
     )
+    if summary.after_close:
+        late = _count(summary.after_close, "packet")
+        click.echo(f"  {late} rejected after the connection's own end, which cuts nothing")
     for frame, change in summary.made:
         click.echo(f"  {change.name} in force from frame {frame:,} on ({change.time.text})")
 

@@ -221,6 +221,11 @@ class Summary:
         )
 
     @property
+    def after_close(self) -> int:
+        """How many packets were rejected after their connection had come to its own end."""
+        return sum(each.late for each in self.firewall.observed)
+
+    @property
     def connections(self) -> list[Connection]:
         """Every connection, by number."""
         return list(self.firewall.observed)
