@@ -350,6 +350,10 @@ def test_route_goes_to_a_gateway_that_suits() -> None:
         "rtb-sub-a a route: ::/0 to eigw-1"
     ]
     assert routes(private, "internet") == ["rtb-sub-a a route: 0.0.0.0/0 to nat-1"]
+    beside = private.nat("sub-a", "10.0.1.9", public="203.0.113.8", gateway_id="nat-0")
+    nats = beside.nouns["nat_gateways"]
+    beside.nouns["nat_gateways"] = {key: nats[key] for key in ("nat-0", "nat-1")}
+    assert routes(beside, "internet") == ["rtb-sub-a a route: 0.0.0.0/0 to nat-1"]
     assert routes(peered, "eni-c") == [
         "rtb-sub-a a route: 10.1.1.5/32 to pcx-1",
         "rtb-sub-c a route: 10.0.1.5/32 to pcx-1",

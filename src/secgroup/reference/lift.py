@@ -15,7 +15,7 @@ from secgroup.model.group import GroupReference, Peer, PrefixListReference, Secu
 from secgroup.model.interface import NetworkInterface
 from secgroup.model.network import Network
 from secgroup.model.network_acl import NetworkAclEntry
-from secgroup.model.route import Route, Target, TargetKind
+from secgroup.model.route import Route, RouteTable, Target, TargetKind
 from secgroup.net.address import Address, Prefix, everything
 from secgroup.net.direction import Direction
 from secgroup.net.packet import Packet
@@ -261,16 +261,16 @@ def _add_route(ways: Ways, wanted: Wanted, step: OnTheWay) -> Change | None:
     if table is None or step.code not in _MISSING_WAY or step.subnet_id is None:
         return None
     packet = step.packet
-    target = _suitable(ways, table.vpc_id, packet, step.leg)
+    target = _suitable(ways, table, packet, step.leg)
     if target is None:
         return None
     route = Route(destination=wanted.block_of(packet.destination), target=target)
     return AddRoute(route_table_id=table.route_table_id, route=route)
 
 
-def _suitable(ways: Ways, vpc_id: str, packet: Packet, leg: Leg) -> Target | None:
-    """Return a gateway of the VPC that takes `packet` nearer."""
-    network = ways.network
+def _suitable(ways: Ways, table: RouteTable, packet: Packet, leg: Leg) -> Target | None:
+    """Return a gateway of the table's VPC that takes `packet` nearer."""
+    network, vpc_id = ways.network, table.vpc_id
     for peering in network.peerings.values():
         other = peering.other_side(vpc_id)
         vpc = None if other is None else network.vpcs.get(other.vpc_id)
@@ -287,7 +287,9 @@ def _suitable(ways: Ways, vpc_id: str, packet: Packet, leg: Leg) -> Target | Non
         return Target(kind=TargetKind.INTERNET_GATEWAY, target_id=internet.gateway_id)
     if packet.family == 4 and leg is not Leg.BACK:
         for gateway in network.nat_gateways.values():
-            if gateway.vpc_id == vpc_id and gateway.is_available and gateway.is_public:
+            usable = gateway.vpc_id == vpc_id and gateway.is_available and gateway.is_public
+            # A NAT gateway that this table leads on would get back what it sends.
+            if usable and network.route_table_of(gateway.subnet_id) != table:
                 return Target(kind=TargetKind.NAT_GATEWAY, target_id=gateway.gateway_id)
     return None
 
