@@ -914,3 +914,18 @@ def test_members_without_an_address_of_the_family_are_named() -> None:
     found = explain(plan, "eni-a", "sg-b", ipv6=True)
     assert found.notes == ("without eni-c: no IPv6 address",)
     assert "note: without eni-c" in str(found)
+
+
+@pytest.mark.semantics("path-24")
+def test_what_is_behind_a_gateway_endpoint_is_no_client_of_the_internet() -> None:
+    plan = (
+        two_subnets(routes_a=("0.0.0.0/0 igw-1", "pl-s3 vpce-1"))
+        .internet_gateway("vpc-1")
+        .prefix_list("pl-s3", "52.218.0.0/17")
+        .endpoint("vpc-1")
+        .interface("eni-w", "sub-a", "10.0.1.80", "sg-a", public="198.51.100.80")
+    )
+    assert explain(plan, "internet", "eni-w", "tcp/443").answer is Answer.YES
+    single = explain(plan, "internet:52.218.0.1", "eni-w", "tcp/443")
+    assert single.answer is Answer.NO
+    assert explain(plan, "eni-w", "internet", "tcp/443").answer is Answer.YES

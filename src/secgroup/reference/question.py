@@ -6,14 +6,16 @@ that the answer of one is the answer of its whole part, exactly.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
 from secgroup.errors import InputError
 from secgroup.model.network import Network
+from secgroup.model.route import TargetKind
 from secgroup.net.address import Address
 from secgroup.net.ports import PortRange, Traffic
 from secgroup.net.protocol import ICMP, ICMPV6, TCP, UDP
+from secgroup.policy.routes import destinations
 from secgroup.reference.box import Box
 from secgroup.reference.cut import OnWay, cut
 from secgroup.reference.endpoint import (
@@ -35,6 +37,7 @@ from secgroup.reference.journey import (
     OnTheWay,
     Outside,
 )
+from secgroup.reference.partition import span_of, without
 from secgroup.reference.path import converse
 from secgroup.reference.ways import Ways
 
@@ -89,6 +92,7 @@ class Question:
                 f"from {source.label} to {destination.label} are over {MOST_PAIRS} pairs "
                 "(ask about one member)"
             )
+        source = _without_services(network, source, destination)
         if not pairs_of(source, destination):
             raise InputError(
                 f"from {source.label} to {destination.label} no packet passes the network "
@@ -105,6 +109,38 @@ class Question:
             for end in source.ends
         )
         return WIDE_PORTS if wide else LINUX_PORTS
+
+
+def _without_services(network: Network, source: Endpoint, destination: Endpoint) -> Endpoint:
+    """Return `source` without what is behind the gateway endpoints of the destinations' subnets.
+
+    The blocks of such a service are public, but it opens no connections of its own; and an answer
+    to it would go to the endpoint.
+    """
+    tables = [
+        network.route_table_of(end.interface.subnet_id)
+        for end in destination.ends
+        if isinstance(end, InterfaceEnd)
+    ]
+    taken = {
+        block
+        for table in tables
+        for route in (() if table is None else table.routes)
+        if route.target.kind is TargetKind.GATEWAY_ENDPOINT
+        for block in destinations(network, route)
+    }
+    ends = tuple(
+        replace(
+            end,
+            spans=without(
+                end.spans, (span_of(block) for block in taken if block.version == end.family)
+            ),
+        )
+        if isinstance(end, OutsideEnd) and not end.is_single
+        else end
+        for end in source.ends
+    )
+    return replace(source, ends=ends)
 
 
 def pairs_of(source: Endpoint, destination: Endpoint) -> tuple[Pair, ...]:
