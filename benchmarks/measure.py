@@ -43,9 +43,10 @@ def median(command: Sequence[str], *, runs: int, is_right: Callable[[Run], bool]
         An answer is wrong; there is no figure for it.
 
     """
-    done = [run(command) for _ in range(runs)]
-    for each in done:
-        if not is_right(each):
-            raise RuntimeError(f"{' '.join(command)}: wrong answer, exit {each.code}")
+    done = []
+    for _ in range(runs):
+        done.append(run(command))
+        if not is_right(done[-1]):
+            raise RuntimeError(f"{' '.join(command)}: wrong answer, exit {done[-1].code}")
     middle = statistics.median_low(each.seconds for each in done)
     return next(each for each in done if each.seconds == middle)

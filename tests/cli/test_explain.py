@@ -1,14 +1,26 @@
 """`secgroup explain`: what is printed where, and the exit code."""
 
 import json
+import re
+from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from secgroup import explain
 from secgroup.cli import run
 from secgroup.cli.explain import _draw
+from secgroup.reference.change import Change
+from secgroup.reference.explanation import (
+    AclLine,
+    Block,
+    Explanation,
+    Line,
+    Message,
+    Outcome,
+    RuleLine,
+)
 from secgroup.sources.load import load
 from tests.support.described import described
 
@@ -88,6 +100,15 @@ def test_json_has_a_version_and_every_field(capsys: pytest.CaptureFixture[str]) 
     ("arguments", "problem"),
     [
         (("--from", "nobody", "--to", "db", "tcp/1"), "'nobody' is nothing in this network"),
+        (("--from", "WEB", "--to", "db", "tcp/1"), "(did you mean web-1, "),
+        (("--from", "bastoin", "--to", "db", "tcp/1"), "(did you mean bastion?)"),
+        (("--from", "Internet", "--to", "db", "tcp/1"), "(did you mean internet"),
+        (("--from", "fe80::1%eth0", "--to", "db", "tcp/1"), "is nothing in this network"),
+        (("--from", "", "--to", "db", "tcp/1"), "'' is nothing in this network (expected "),
+        (("--from", "web-1", "--to", "db", "--client-ports", "1-"), "expected ports like"),
+        (("--from", "web-1", "--to", "db", "--client-ports", "1_0"), "expected ports like"),
+        (("--from", "web-1", "--to", "db", "--client-ports", "٣-٥"), "expected ports like"),
+        (("--from", "web-1", "--to", "db", "--client-ports", "9" * 5000), "expected ports like"),
         (("--from", "web-1", "--to", "db", "tcp/x"), "'tcp/x' is not a service"),
         (
             ("--from", "web-1", "--to", "db", "--client-ports", "5-x"),
@@ -95,7 +116,11 @@ def test_json_has_a_version_and_every_field(capsys: pytest.CaptureFixture[str]) 
         ),
         (("--from", "web-1", "--to", "db", "--client-ports", "9-5"), "ports 9-5 are not a range"),
         (("--from", "web-1"), "Missing option '--to'"),
-        (("--from", "web-1", "--to", "db", "--address", "Web1"), "expected NAME=VALUE"),
+        (
+            ("--from", "web-1", "--to", "db", "--address", "Web1"),
+            "--address Web1: expected ID=ADDRESS",
+        ),
+        (("--from", "web-1", "--to", "db", "--import", "=x"), "--import =x: expected NAME=VALUE"),
         (("--from", "web-1", "--to", "db", "--addresses", "/nowhere"), "cannot be read"),
     ],
 )
@@ -190,3 +215,12 @@ def test_terminal_gets_the_same_lines_as_a_tree(
         )
         if told and told != "What refuses:":
             assert told in drawn
+
+
+def test_every_field_of_the_json_is_documented() -> None:
+    page = (Path(__file__).parents[2] / "docs/explain.md").read_text().partition("## JSON")[2]
+    named = set(re.findall(r"[\w]+", " ".join(re.findall(r"`([^`]+)`", page))))
+    for value in (Explanation, Outcome, Message, Line, RuleLine, AclLine, Block):
+        assert {field.name for field in fields(value)} <= named, value
+    for change in get_args(Change):
+        assert {change.__name__, *(field.name for field in fields(change))} <= named, change

@@ -137,6 +137,19 @@ def test_the_summary_counts_packets_after_a_refusal_apart(bench: Bench) -> None:
     )
 
 
+@pytest.mark.semantics("replay-17")
+def test_the_summary_says_what_was_rejected_after_a_connections_own_end(bench: Bench) -> None:
+    ending = SSH.tcp(captured.RST, 1001)
+    capture = bench.packets(*SSH.handshake(), ending, SSH.answer(), SSH.answer())
+    _, out, _ = bench.replay(capture)
+    assert "1 connection: 1 allowed, 0 refused, 0 cut" in out
+    assert "  2 packets rejected after the connection's own end" in out
+    (only,) = bench.summary(capture)["connections"]
+    assert (only["outcome"], only["after_close"]) == ("allowed", 2)
+    _, out, _ = bench.replay(bench.packets(*SSH.handshake()))
+    assert "own end" not in out
+
+
 def test_json_has_every_part(bench: Bench) -> None:
     found = bench.summary(bench.packets(*SSH.handshake(), QUERY.syn()))
     assert (found["version"], found["decisions_version"]) == (1, 1)
@@ -550,6 +563,56 @@ def test_not_one_packet_decided_is_exit_2_with_both_sides_addresses(bench: Bench
     assert bench.files() == set()
 
 
+TEMPLATE = """
+Resources:
+  Vpc: {Type: AWS::EC2::VPC, Properties: {CidrBlock: 10.0.0.0/16}}
+  Net: {Type: AWS::EC2::Subnet, Properties: {VpcId: !Ref Vpc, CidrBlock: 10.0.1.0/24}}
+  Admins: {Type: AWS::EC2::SecurityGroup, Properties: {GroupDescription: a, VpcId: !Ref Vpc}}
+  Group:
+    Type: AWS::EC2::SecurityGroup
+    Properties:
+      GroupDescription: web
+      VpcId: !Ref Vpc
+      SecurityGroupIngress:
+        - {IpProtocol: tcp, FromPort: 22, ToPort: 22, SourcePrefixListId: pl-0a1b2c3d}
+        - {IpProtocol: tcp, FromPort: 22, ToPort: 22, SourceSecurityGroupId: !Ref Admins}
+  Web:
+    Type: AWS::EC2::Instance
+    Properties: {SubnetId: !Ref Net, SecurityGroupIds: [!Ref Group]}
+"""
+
+
+def test_a_template_is_told_its_addresses_hosts_and_what_it_only_mentions(bench: Bench) -> None:
+    Path(bench.path("t.yaml")).write_text(TEMPLATE)
+    Path(bench.path("addresses")).write_text("Web = 10.0.1.5\n")
+    entries = {"PrefixListId": "pl-0a1b2c3d", "Entries": [{"Cidr": "203.0.113.0/24"}]}
+    Path(bench.path("list.json")).write_text(json.dumps({"ManagedPrefixLists": [entries]}))
+    admin = Talk(client="10.0.1.9", server="10.0.1.5")
+    capture = bench.packets(SSH.syn(), admin.syn())
+
+    code, _, err = bench.replay(capture, network="t.yaml")
+    assert code == 2, "the derived address of Web is not the deployed one"
+    assert "10.0.1.5" in err
+
+    told = ("--decisions", bench.path("d.jsonl"), "--with", bench.path("list.json"))
+    guest = ("--host", "guest=10.0.1.9,Admins")
+    for deployed in (("--address", "Web=10.0.1.5"), ("--addresses", bench.path("addresses"))):
+        code, _, err = bench.replay(capture, *told, *deployed, *guest, network="t.yaml")
+        assert (code, err) == (0, "")
+        found = bench.lines("d.jsonl")
+        assert [(each["interface_id"], each["direction"], each["rule_ids"]) for each in found] == [
+            ("Web", "ingress", ["Group/ingress/0"]),
+            ("guest", "egress", ["Admins/egress/0"]),
+            ("Web", "ingress", ["Group/ingress/1"]),
+        ]
+        assert {each["vpc_id"] for each in found} == {"Vpc"}
+
+    code, _, err = bench.replay(capture, *told[:2], *deployed, network="t.yaml")
+    assert code == 0
+    assert "prefix list pl-0a1b2c3d" in err
+    assert [each["verdict"] for each in bench.lines("d.jsonl")] == ["REJECT", "REJECT"]
+
+
 def test_a_capture_without_packets_is_exit_2(bench: Bench) -> None:
     code, out, err = bench.replay(bench.capture(pcapng([])))
     assert (code, out) == (2, "")
@@ -719,6 +782,7 @@ def test_an_allowance_that_is_none_is_refused(bench: Bench, option: str) -> None
         (("--flow-log", "log", "--format", "${nonsense}"), "nonsense"),
         (("--flow-log", "log", "--window-start", "noon"), "expected a time as RFC 3339"),
         (("--decisions", "one", "--connections", "one"), "are the same file"),
+        (("--flow-log", "-"), "/dev/stdout is standard output"),
         (("--loose-tcp", "--strict-tcp"), "exclude each other"),
     ],
 )
@@ -739,6 +803,51 @@ def test_the_capture_is_never_overwritten(bench: Bench) -> None:
     assert code == 2
     assert "same file" in err
     assert Path(capture).read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "options",
+    [(), ("--with", "other"), ("--change", "1=other"), ("--against", "other")],
+    ids=lambda options: " ".join(options) or "NETWORK",
+)
+def test_what_is_read_is_never_overwritten(bench: Bench, options: Sequence[str]) -> None:
+    other = bench.network(GROUPS, {"eni-web": "10.0.1.5 sg-web"}, name="other.json")
+    written = other if options else bench.path("network.json")
+    before = Path(written).read_bytes()
+    given = [option.replace("other", other) for option in options]
+    code, out, err = bench.replay(bench.packets(SSH.syn()), *given, "--decisions", written)
+    name = options[0] if options else "NETWORK"
+    assert (code, out) == (2, "")
+    assert f"--decisions and {name} are the same file" in err
+    assert Path(written).read_bytes() == before
+
+
+def test_an_interface_that_only_the_other_network_lacks_is_said_to_be_missing_there(
+    bench: Bench,
+) -> None:
+    other = bench.network(GROUPS, {"eni-db": "10.0.2.5 sg-db"}, name="other.json")
+    code, out, err = bench.replay(bench.packets(SSH.syn()), "--at", "eni-web", "--against", other)
+    assert (code, out) == (2, "")
+    assert err.startswith(f"secgroup: --against {other}: no network interface is called 'eni-web'")
+
+
+@pytest.mark.parametrize("options", [(), ("--annotate", "annotated")])
+def test_damage_of_standard_input_is_called_by_its_name(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, options: Sequence[str]
+) -> None:
+    monkeypatch.chdir(bench.folder)
+    content = pcapng(apart(*SSH.handshake()))[:-7]
+    monkeypatch.setattr(sys, "stdin", TextIOWrapper(BytesIO(content)))
+    code, _, err = bench.replay("-", *options)
+    assert code == 2
+    assert err.startswith("secgroup: standard input: byte ")
+
+
+def test_a_closed_standard_input_is_exit_2(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    code, out, err = bench.replay("-")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "standard input is closed" in err
 
 
 @pytest.mark.semantics("replay-28")

@@ -147,9 +147,12 @@ def test_remove_if_forgets_what_it_is_told():
 
 @pytest.mark.semantics("ct-32")
 def test_a_jump_does_not_reap_what_expired_within_its_second():
-    table = table_at(0, flow(port=1, last_ms=0), flow(port=2, last_ms=200))
+    table = table_at(0, flow(port=1), flow(port=2))
+    table.advance(200)
+    table.renew(flow(port=2, last_ms=200))
     table.advance(30_900)
     assert len(table) == 1
+    assert table.weight_of("i-1", without=NOBODY) == 1
 
 
 @pytest.mark.semantics("ct-32")

@@ -200,3 +200,17 @@ def test_default_format_writes_awss_default_header(tmp_path):
         .read_text()
         .startswith("version account-id interface-id srcaddr dstaddr srcport")
     )
+
+
+def test_an_interrupt_while_it_opens_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    (tmp_path / "log").write_text("before")
+    monkeypatch.setattr(Path, "chmod", interrupted)
+    with pytest.raises(KeyboardInterrupt), replacing(tmp_path / "log"):
+        pass
+    assert [each.name for each in tmp_path.iterdir()] == ["log"]
+    assert (tmp_path / "log").read_text() == "before"

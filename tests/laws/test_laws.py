@@ -49,21 +49,41 @@ def edited(trace: Trace, change: Callable[[Network], Network]) -> Trace:
     )
 
 
+_policies: dict[int, tuple[Network, Policy]] = {}
+
+
+def policy_of(network: Network) -> Policy:
+    """The policy of a network, made once while the network is in use."""
+    known = _policies.get(id(network))
+    if known is None or known[0] is not network:
+        if len(_policies) > 64:
+            _policies.clear()
+        known = _policies[id(network)] = (network, Policy(network))
+    return known[1]
+
+
+def copied(memory: Memory) -> Memory:
+    """Copy what changes; the flows themselves are values."""
+    return deepcopy(memory, {id(each): each for flow in memory.flows for each in (flow, flow.key)})
+
+
 class Moment:
     """One packet of a trace, its answer, and the table before and after."""
 
-    def __init__(self, trace: Trace, event: Arrival, network: Network, memory: Memory) -> None:
+    def __init__(
+        self, trace: Trace, event: Arrival, network: Network, memory: Memory, *, keep: bool
+    ) -> None:
         self.trace, self.event, self.network = trace, event, network
         memory.flows.advance(event.time_ms)
         self.before = tuple(memory.flows)
-        self.earlier = deepcopy(memory)
+        self.earlier = copied(memory) if keep else Memory()
         self.answer = self.decided(event, network, memory)
         self.after = tuple(memory.flows)
         self.later = memory
 
     def decided(self, event: Arrival, network: Network, memory: Memory) -> Decision:
         return decide(
-            Policy(network).at(event.interface_id),
+            policy_of(network).at(event.interface_id),
             memory,
             event.packet,
             event.direction,
@@ -73,13 +93,14 @@ class Moment:
         )
 
 
-def moments(trace: Trace) -> Iterator[Moment]:
+def moments(trace: Trace, *, keep: bool = False) -> Iterator[Moment]:
+    """Play a trace; `keep` the memory before each packet as well."""
     memory, network = Memory(), trace.network
     for event in trace.events:
         if isinstance(event, Edit):
             network = event.network
         else:
-            yield Moment(trace, event, network, memory)
+            yield Moment(trace, event, network, memory, keep=keep)
 
 
 def without_rules(network: Network) -> Network:
@@ -205,7 +226,7 @@ def test_order_and_duplicates_do_not_matter(trace: Trace, seed: int) -> None:
 @given(trace=traces, seed=st.integers(0, 999))
 def test_adding_a_rule_never_removes_access(trace: Trace, seed: int) -> None:
     random = Random(seed)
-    for moment in moments(trace):
+    for moment in moments(trace, keep=True):
         if moment.answer.accepted and random.random() < 0.3:
             network = moment.network
             interface = network.interfaces[moment.event.interface_id]
@@ -280,7 +301,7 @@ def test_replies_of_allowed_flows_are_allowed(trace: Trace) -> None:
         assert back is not None
         reply = replace(event, packet=back, direction=event.direction.opposite)
         reply = replace(reply, time_ms=moment.later.flows.now_ms)
-        got = moment.decided(reply, moment.network, deepcopy(moment.later))
+        got = moment.decided(reply, moment.network, copied(moment.later))
         if moment.answer.reason is Reason.NEW:
             assert got.reason in (Reason.ESTABLISHED, Reason.NETWORK_ACL)
         else:
@@ -297,7 +318,7 @@ def denied(network: Network) -> Network:
 @law
 @given(trace=traces)
 def test_acl_deny_cuts_at_once(trace: Trace) -> None:
-    for moment in moments(trace):
+    for moment in moments(trace, keep=True):
         if moment.answer.network_acl_id is None or moment.answer.first_fragment is not None:
             continue
         got = moment.decided(moment.event, denied(moment.network), moment.earlier)

@@ -18,7 +18,7 @@ from tests.mutants.listed import EQUIVALENT, MUTANTS, SOURCES, Mutant
 
 ROOT = Path(__file__).resolve().parents[2]
 #: A test that does not end is one that fails.
-PATIENCE_S = 30
+PATIENCE_S = 60
 
 
 class _Failed:

@@ -690,8 +690,8 @@ BOUNDS: Final = (
     _mutant(
         "SYN with FIN is a SYN",
         text(
-            "        return Event.ODD\n    if flags & TcpFlag.SYN:",
-            "        return Event.SYN\n    if flags & TcpFlag.SYN:",
+            "        return Event.ODD\n    if flags & _SYN:",
+            "        return Event.SYN\n    if flags & _SYN:",
         ),
         "test_flags_name_the_event",
         path="conntrack/tcp.py",

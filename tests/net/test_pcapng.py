@@ -291,3 +291,11 @@ def test_a_comment_that_is_too_long_is_cut_between_characters() -> None:
     )
     (record,) = frames(stream.getvalue())
     assert record.comments == ("x" + "ü" * 32_767,)
+
+
+def test_a_packet_of_many_comments_costs_in_proportion() -> None:
+    write = Writing("<")
+    comments = [(1, b"")] * 300_000
+    data = write.section() + write.interface() + write.enhanced(0, b"", *comments)
+    (record,) = frames(data)
+    assert len(record.comments) == 300_000

@@ -63,7 +63,7 @@ def test_a_protocol_is_a_name_of_any_case_or_a_number(text: str, protocol: int |
     assert parse_protocol(text) == protocol
 
 
-@pytest.mark.parametrize("text", ["all", "256", "-2", "tcpp", "", "٦"])
+@pytest.mark.parametrize("text", ["all", "256", "-2", "tcpp", "", "٦", "6" * 5000])
 def test_other_protocols_are_refused_as_ec2_does(text: str) -> None:
     with pytest.raises(InputError, match="is not a protocol"):
         parse_protocol(text)

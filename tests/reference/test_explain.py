@@ -294,6 +294,21 @@ def test_first_entry_leaves_no_number() -> None:
     assert "no single change found" in str(found)
 
 
+def test_gateway_endpoint_is_allowed_by_its_prefix_list_and_the_block_of_it() -> None:
+    plan = two_subnets(routes_a=("pl-s3 vpce-1",)).endpoint("vpc-1")
+    plan.prefix_list("pl-s3", "52.216.0.0/15", "3.5.0.0/19")
+    plan.group("sg-a", "out tcp/443 10.0.0.0/16")
+    plan.acl("sub-a", "in 100 allow all 10.0.0.0/16", "out 100 allow all 10.0.0.0/16")
+    found = explain(plan, "eni-a", "52.216.1.1")
+    assert [str(each) for each in found.changes] == [
+        "add to group sg-a an egress rule: tcp/443 to prefix list pl-s3",
+        "add to acl-sub-a the egress entry 110: allow tcp/443 to 52.216.0.0/15",
+        "add to acl-sub-a the ingress entry 110: allow tcp/32768-60999 from 52.216.0.0/15",
+    ]
+    everywhere = explain(plan, "eni-a", "internet")
+    assert str(everywhere.blocks[0].change).endswith("egress rule: tcp/443 to 0.0.0.0/0")
+
+
 def test_check_of_an_appliance_goes_off() -> None:
     plan = two_subnets(routes_a=("10.0.2.0/24 eni-m",)).subnet("sub-m", "vpc-1", "10.0.3.0/24")
     plan.group("sg-m", *OPEN).interface("eni-m", "sub-m", "10.0.3.5", "sg-m")
@@ -335,6 +350,10 @@ def test_route_goes_to_a_gateway_that_suits() -> None:
         "rtb-sub-a a route: ::/0 to eigw-1"
     ]
     assert routes(private, "internet") == ["rtb-sub-a a route: 0.0.0.0/0 to nat-1"]
+    beside = private.nat("sub-a", "10.0.1.9", public="203.0.113.8", gateway_id="nat-0")
+    nats = beside.nouns["nat_gateways"]
+    beside.nouns["nat_gateways"] = {key: nats[key] for key in ("nat-0", "nat-1")}
+    assert routes(beside, "internet") == ["rtb-sub-a a route: 0.0.0.0/0 to nat-1"]
     assert routes(peered, "eni-c") == [
         "rtb-sub-a a route: 10.1.1.5/32 to pcx-1",
         "rtb-sub-c a route: 10.0.1.5/32 to pcx-1",
@@ -388,6 +407,57 @@ def test_goes_on_behind_a_missing_route_to_an_interface_of_the_network() -> None
 
 
 # ---------------------------------------------------------------------------- parts
+
+
+def test_rules_for_other_addresses_cut_no_ports() -> None:
+    """As many parts as rules, not as their square: `all` of the internet is asked by default."""
+    plan = two_subnets(routes_b=("0.0.0.0/0 igw-1",)).internet_gateway("vpc-1")
+    plan.interface("eni-b", "sub-b", "10.0.2.5", "sg-b", public="203.0.113.6")
+    plan.group("sg-b", *(f"in tcp/{100 + n} 60.{n}.0.0/16" for n in range(40)))
+    network = plan.network()
+    question = Question(
+        source="internet", destination="eni-b", service=parse_service("tcp"), family=4
+    )
+    (pair,) = pairs_of(*question.endpoints(network))
+    clients = PortRange(first=1024, last=65535)
+    parts = list(decide_pair(Ways(network), pair, question.service, clients))
+    allowed = [part.box for part in parts if part.journey.answer is Answer.YES]
+    assert len(allowed) == 40
+    assert {box.points[0][0] - box.addresses[0][0] // 65536 % 256 for box in allowed} == {100}
+    assert len(parts) < 200
+
+
+def test_title_says_what_the_first_line_does_not() -> None:
+    plan = two_subnets()
+    assert str(explain(plan, "eni-a", "eni-b")).count("eni-a → eni-b") == 1
+    plan.group("sg-b", "in tcp/80 10.0.1.0/24")
+    both = str(explain(plan, "eni-a", "eni-b", "tcp/80-81")).splitlines()
+    assert [each for each in both if each.startswith(("yes", "no"))] == [
+        "no for tcp/81",
+        "yes for tcp/80",
+    ]
+    plan.interface("eni-c", "sub-a", "10.0.1.6", "sg-a")
+    many = str(explain(plan, "sg-a", "eni-b", "tcp/80-81")).splitlines()
+    assert "no for eni-a → eni-b, eni-c → eni-b; tcp/81" in many
+
+
+def test_changes_for_one_address_of_the_internet_say_so() -> None:
+    plan = two_subnets(routes_b=("::/0 igw-1",)).internet_gateway("vpc-1").group("sg-b")
+    found = explain(plan, "internet:2001:db8:ffff::77", "eni-b")
+    assert found.notes == ("the changes are for internet:2001:db8:ffff::77 alone",)
+    assert explain(plan, "internet", "eni-b", ipv6=True).notes == ()
+
+
+def test_all_protocols_that_meet_the_same_are_one_outcome() -> None:
+    found = explain(two_subnets(), "eni-a", "eni-b", "all")
+    assert found.outcomes[0].parts[:2] == ("tcp", "udp")
+    plan = two_subnets().group("sg-b", "in tcp/443 10.0.1.0/24")
+    assert (
+        explain(plan, "eni-a", "eni-b", "all")
+        .outcomes[0]
+        .messages[0]
+        .text.endswith("10.0.2.5:22 tcp SYN")
+    )
 
 
 def test_range_is_cut_exactly() -> None:
@@ -461,8 +531,8 @@ def test_internet_is_every_public_address_outside() -> None:
     )
     found = explain(plan, "internet", "eni-b")
     assert [(each.answer, each.parts) for each in found.outcomes] == [
-        (Answer.NO, ("8.8.8.0/24 of internet",)),
-        (Answer.YES, ("internet except 8.8.8.0/24",)),
+        (Answer.NO, ("8.8.8.0/24",)),
+        (Answer.YES, ("all of internet except 8.8.8.0/24",)),
     ]
     assert (
         str(found.changes[0])
@@ -489,8 +559,8 @@ def test_internet_behind_split_rules_is_all_of_it() -> None:
     refused, allowed = explain(plan, "internet", "eni-b").outcomes
     half = "1.0.0.0-9.255.255.255, 11.0.0.0-100.63.255.255, 100.128.0.0-126.255.255.255"
     assert (refused.parts, allowed.parts) == (
-        (f"internet except {half}",),
-        (f"{half} of internet",),
+        (f"all of internet except {half}",),
+        (half,),
     )
 
 
@@ -844,3 +914,18 @@ def test_members_without_an_address_of_the_family_are_named() -> None:
     found = explain(plan, "eni-a", "sg-b", ipv6=True)
     assert found.notes == ("without eni-c: no IPv6 address",)
     assert "note: without eni-c" in str(found)
+
+
+@pytest.mark.semantics("path-24")
+def test_what_is_behind_a_gateway_endpoint_is_no_client_of_the_internet() -> None:
+    plan = (
+        two_subnets(routes_a=("0.0.0.0/0 igw-1", "pl-s3 vpce-1"))
+        .internet_gateway("vpc-1")
+        .prefix_list("pl-s3", "52.218.0.0/17")
+        .endpoint("vpc-1")
+        .interface("eni-w", "sub-a", "10.0.1.80", "sg-a", public="198.51.100.80")
+    )
+    assert explain(plan, "internet", "eni-w", "tcp/443").answer is Answer.YES
+    single = explain(plan, "internet:52.218.0.1", "eni-w", "tcp/443")
+    assert single.answer is Answer.NO
+    assert explain(plan, "eni-w", "internet", "tcp/443").answer is Answer.YES

@@ -1,6 +1,7 @@
 """The way through the VPC: every target, both families, there and back."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -478,6 +479,19 @@ def test_gateway_endpoint_takes_tcp_and_echo_only() -> None:
 
 
 @pytest.mark.semantics("path-14")
+@pytest.mark.semantics("path-23")
+def test_route_for_a_prefix_list_that_is_not_in_the_files_is_unknown() -> None:
+    plan = two_subnets(routes_a=("pl-s3 vpce-1",)).endpoint("vpc-1")
+    found = journey(plan, "eni-a", "internet:52.216.1.1")
+    assert found.answer is Answer.UNKNOWN
+    assert codes(found) == ["UNKNOWN_RESOURCE"]
+    last = found.steps[-1]
+    assert isinstance(last, OnTheWay)
+    assert "pl-s3" in last.text
+    plan.prefix_list("pl-s3", "3.5.0.0/19")
+    assert codes(journey(plan, "eni-a", "internet:52.216.1.1")) == ["NO_ROUTE_TO_DESTINATION"]
+
+
 def test_gateway_endpoint_asks_the_acl_for_its_answers() -> None:
     plan = with_endpoint().acl("sub-a", "out 10 allow all 0.0.0.0/0")
     assert codes(journey(plan, "eni-a", "52.218.0.1")) == ["NETWORK_ACL"]
@@ -527,8 +541,69 @@ def test_route_table_that_is_not_in_the_files() -> None:
     assert journey(plan, "eni-a", "internet:198.51.100.7").answer is Answer.UNKNOWN
 
 
-def test_private_address_that_is_nowhere_enters_nowhere() -> None:
-    assert journey(two_subnets(), "192.168.1.1", "eni-a").answer is Answer.UNKNOWN
+@pytest.mark.semantics("path-22")
+def test_private_address_that_is_nowhere_enters_nowhere_and_is_judged_where_it_arrives() -> None:
+    home = ("192.168.0.0/16 vgw-1",)
+    found = journey(two_subnets(routes_a=home), "192.168.1.1", "eni-a")
+    assert found.answer is Answer.UNKNOWN
+    assert passed(found, Leg.THERE) == ["eni-a"]
+    assert found.conversation.opener.destination_port == 443
+    assert codes(journey(two_subnets(), "192.168.1.1", "eni-a"))[-1] == "NO_ROUTE_TO_DESTINATION"
+    closed = two_subnets(routes_a=home).group("sg-a", "out all 0.0.0.0/0")
+    refused = journey(closed, "192.168.1.1", "eni-a")
+    assert refused.answer is Answer.NO
+    assert codes(refused) == ["UNKNOWN_RESOURCE", "NO_MATCHING_RULE"]
+
+
+def overlapping(*, routes_a: tuple[str, ...] = (), routes_c: tuple[str, ...] = ()) -> Plan:
+    """Peers of `vpc-1` that have the same block; each has an interface 10.1.1.5."""
+    plan = (
+        Plan()
+        .vpc("vpc-1", "10.0.0.0/16")
+        .vpc("vpc-b", "10.1.0.0/16")
+        .vpc("vpc-c", "10.1.0.0/16")
+        .subnet("sub-a", "vpc-1", "10.0.1.0/24", routes=routes_a)
+        .subnet("sub-b", "vpc-b", "10.1.1.0/24", routes=("10.0.0.0/16 pcx-1",))
+        .subnet("sub-c", "vpc-c", "10.1.1.0/24", routes=routes_c)
+        .interface("eni-a", "sub-a", "10.0.1.5", "sg-1")
+        .interface("eni-b", "sub-b", "10.1.1.5", "sg-b")
+        .interface("eni-c", "sub-c", "10.1.1.5", "sg-c")
+        .peering("vpc-1", "vpc-b")
+    )
+    for vpc in ("1", "b", "c"):
+        plan.group(f"sg-{vpc}", "in all 0.0.0.0/0", "out all 0.0.0.0/0", vpc=f"vpc-{vpc}")
+    return plan
+
+
+@pytest.mark.semantics("path-21")
+def test_address_of_two_vpcs_reaches_the_one_that_the_route_leads_to() -> None:
+    plan = overlapping(routes_a=("10.1.0.0/16 pcx-1",))
+    assert journey(plan, "eni-a", "eni-b").answer is Answer.YES
+    found = journey(plan, "eni-a", "eni-c")
+    assert codes(found) == ["NO_PATH"]
+    assert "eni-b" not in passed(found, Leg.THERE)
+
+
+@pytest.mark.semantics("path-21")
+def test_local_route_never_leads_to_the_same_address_of_another_vpc() -> None:
+    plan = overlapping(routes_a=("10.1.0.0/16 pcx-1",))
+    plan.vpc("vpc-1", "10.0.0.0/16", "10.1.0.0/16").subnet("sub-d", "vpc-1", "10.1.1.0/24")
+    plan.interface("eni-d", "sub-d", "10.1.1.5", "sg-1")
+    assert journey(plan, "eni-a", "eni-d").answer is Answer.YES
+    assert codes(journey(plan, "eni-a", "eni-b")) == ["NO_PATH"]
+
+
+@pytest.mark.semantics("path-21")
+def test_answer_that_another_holder_of_the_address_gets_is_no_answer() -> None:
+    plan = overlapping(routes_a=("10.1.0.0/16 pcx-1",), routes_c=("10.0.0.0/16 pcx-2",))
+    plan.nouns["peerings"]["pcx-2"] = replace(
+        plan.nouns["peerings"]["pcx-1"],
+        peering_id="pcx-2",
+        accepter=replace(plan.nouns["peerings"]["pcx-1"].accepter, vpc_id="vpc-c"),
+    )
+    found = journey(plan, "eni-c", "eni-a")
+    assert passed(found, Leg.THERE)[-1] == "eni-a"
+    assert codes(found) == ["NO_PATH"]
 
 
 @pytest.mark.semantics("path-16")

@@ -10,7 +10,7 @@ from secgroup.net.packet import Packet
 from secgroup.reference.memory import Switches
 from secgroup.replay.connections import Connection, Outcome
 from secgroup.replay.firewall import Firewall
-from tests.support.captured import ACK, FIN, RST, SYN, Talk, apart, frames
+from tests.support.captured import ACK, FIN, RST, SYN, Seen, Talk, apart, frames
 from tests.support.described import network
 
 SSH = Talk(client="203.0.113.9", server="10.0.1.5")
@@ -69,6 +69,51 @@ def test_an_opener_must_be_accepted_at_every_interface_decided(tmp_path: Path) -
     assert (refusal.interface.interface_id, refusal.direction) == ("eni-db", Direction.INGRESS)
     assert reasons == [Reason.MIDSTREAM, Reason.NO_MATCHING_RULE, Reason.NO_MATCHING_RULE]
     assert list(firewall.connections()) == [], "the entry at eni-web must have been withdrawn"
+
+
+@pytest.mark.semantics("replay-11")
+def test_where_both_ends_were_captured_apart_both_are_asked(tmp_path: Path) -> None:
+    at = {"0": "eni-web", "1": "eni-db"}
+    seen = [
+        Seen(s=0, packet=QUERY.data(), interface=0),
+        Seen(s=0.001, packet=QUERY.data(), interface=1),
+        Seen(s=0.002, packet=QUERY.answer(), interface=1),
+        Seen(s=0.003, packet=QUERY.answer(), interface=0),
+    ]
+    for rules, reasons, owners in (
+        (["in tcp/5432 sg-web"], [Reason.ESTABLISHED] * 4, ["eni-web", "eni-db"]),
+        ([], [Reason.MIDSTREAM] + [Reason.NO_MATCHING_RULE] * 3, []),
+    ):
+        both = network(
+            tmp_path,
+            {"sg-web": ["out tcp/5432 10.0.2.5/32"], "sg-db": rules},
+            {"eni-web": "10.0.1.5 sg-web", "eni-db": "10.0.2.5 sg-db"},
+        )
+        firewall = Firewall(both, at=at)
+        decided = [
+            each.decision.reason for each in firewall.decide(frames(*seen, names=("a", "b")))
+        ]
+        assert decided == reasons
+        assert [flow.key.owner for flow in firewall.connections()] == owners
+
+
+@pytest.mark.semantics("replay-11")
+def test_an_interface_of_another_vpc_with_the_same_address_is_not_asked(tmp_path: Path) -> None:
+    two = network(
+        tmp_path,
+        {"sg-web": ["out tcp/5432 10.0.2.5/32"], "sg-db": ["in tcp/5432 10.0.1.5/32"], "sg-x": []},
+        {
+            "eni-x": "vpc-2 10.0.2.5 sg-x",
+            "eni-web": "vpc-1 10.0.1.5 sg-web",
+            "eni-db": "vpc-1 10.0.2.5 sg-db",
+        },
+        blocks={"vpc-1": "10.0.0.0/16", "vpc-2": "10.0.0.0/16"},
+    )
+    for at in ({"0": "eni-x", "1": "eni-web"}, {"0": "eni-x", "1": "eni-web", "2": "eni-db"}):
+        firewall = Firewall(two, at=at)
+        seen = Seen(s=0, packet=QUERY.data(), interface=1)
+        (placed,) = firewall.decide(frames(seen, names=("a", "b", "c")))
+        assert placed.decision.reason is Reason.ESTABLISHED
 
 
 @pytest.mark.semantics("replay-11")

@@ -66,6 +66,9 @@ def test_decide_at_needs_no_capture(tmp_path: Path) -> None:
     there = firewall.decide_at("eni-a", SSH.syn(), Direction.INGRESS, START_NS)
     back = firewall.decide_at("eni-a", SSH.syn_ack(), Direction.EGRESS, START_NS + 1)
     assert (there.reason, back.reason) == (Reason.NEW, Reason.ESTABLISHED)
+    firewall.decide_at("eni-a", SSH.ping(), Direction.INGRESS, START_NS + 60 * SECOND_NS)
+    early = firewall.decide_at("eni-a", SSH.ack(), Direction.INGRESS, START_NS + 2)
+    assert early.reason is Reason.MIDSTREAM, "SYN_RECV lasts 60 s, and the clock does not go back"
     with pytest.raises(KeyError):
         firewall.decide_at("eni-z", SSH.syn(), Direction.INGRESS, START_NS)
 
@@ -181,7 +184,9 @@ def test_frames_that_are_not_decided_move_the_clock(tmp_path: Path) -> None:
         ((0, 0.5, 0), []),
         ((2, 1, 2), []),
         ((2, 0.9, 0.5), [(2, -1.1)]),
+        ((2, 0.999999999), [(2, -1.000000001)]),
         ((0, 86400), []),
+        ((0, 86400.000000001), [(2, 86400.000000001)]),
         ((0, 86401, 2 * 86402), [(2, 86401)]),
         ((0, 86401, 0), [(2, 86401), (3, -86401)]),
     ],

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -74,3 +75,17 @@ def test_the_owner_is_the_instance(tmp_path: Path) -> None:
     owned = network(tmp_path, OPEN, HOST, instances={"eni-a": "i-1"})
     (ping, http) = alive(owned, *apart(HTTP.ping(), HTTP.syn()))
     assert (ping["owner"], http["owner"], http["tracking"]) == ("i-1", "i-1", "untracked")
+
+
+def test_port_0_is_a_port(tmp_path: Path) -> None:
+    tracked = network(tmp_path, {"sg-a": ["in all 203.0.113.0/24"]}, HOST)
+    (flow,) = alive(tracked, Seen(s=0, packet=replace(HTTP, c=0, s=0).udp()))
+    assert (flow["srcport"], flow["dstport"]) == (0, 0)
+
+
+@pytest.mark.semantics("replay-24")
+def test_a_flow_at_an_interface_that_is_gone_is_not_alive(tmp_path: Path) -> None:
+    firewall = Firewall(network(tmp_path, OPEN, HOST))
+    list(firewall.decide(frames(Seen(s=0, packet=HTTP.syn()))))
+    firewall.change(network(tmp_path, OPEN, {"eni-b": "10.0.1.6 sg-a"}))
+    assert list(live_lines(firewall)) == []

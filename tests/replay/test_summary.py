@@ -186,3 +186,25 @@ def test_a_connection_that_only_one_network_decides_differs(
     assert (gone.here is None, gone.there is None) == (False, True)
     (come,) = differences(one, both)
     assert (come.here is None, come.there is None) == (True, False)
+
+
+def test_a_connection_counts_once_at_an_interface(tmp_path: Path) -> None:
+    barred = network(
+        tmp_path,
+        {"sg-a": ["in tcp/22 203.0.113.0/24"]},
+        HOST,
+        acls={"subnet-1-10.0.1": ["in 9 allow all 0.0.0.0/0"]},
+    )
+    assert summed(barred, SSH.syn()).tally.interfaces["eni-a"].connections == 1
+    refused_answer = summed(barred, SSH.syn(), SSH.syn_ack())
+    assert refused_answer.tally.interfaces["eni-a"].connections == 1
+
+
+def test_differences_are_in_the_order_of_the_capture(tmp_path: Path, web_and_db: Network) -> None:
+    smaller = network(tmp_path, {"sg-web": []}, {"eni-web": "10.0.1.5 sg-web"})
+    database = Talk(client="203.0.113.9", server="10.0.2.5")
+    seen = apart(database.syn(), SSH.syn(), HTTP.syn())
+    found = differences(judged(smaller, *seen).observed, judged(web_and_db, *seen).observed)
+    known = [each.here or each.there for each in found]
+    assert [each.first_frame for each in known if each is not None] == [1, 2, 3]
+    assert found[0].here is None

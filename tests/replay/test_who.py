@@ -421,3 +421,21 @@ def test_a_blackhole_or_an_inactive_peering_leads_nowhere(tmp_path: Path) -> Non
     tables = {**broken.route_tables, table.route_table_id: replace(table, routes=holes)}
     firewall = Firewall(replace(broken, route_tables=tables), vpc="vpc-3")
     assert ways(firewall, Seen(s=0, packet=PEERED.syn())) == [("eni-c", OUT)]
+
+
+def cooked_2(index: int, kind: int) -> bytes:
+    return b"\x08\x00\0\0" + index.to_bytes(4) + b"\0\x01" + bytes([kind, 6]) + PEER + b"\0\0"
+
+
+@pytest.mark.semantics("replay-2")
+def test_linux_cooked_version_2_has_an_interface_for_each_packet(web_and_db: Network) -> None:
+    seen = [
+        Seen(s=0, packet=QUERY.syn(), link=cooked_2(7, 0)),
+        Seen(s=0.001, packet=QUERY.syn(), link=cooked_2(8, 4)),
+    ]
+    firewall = Firewall(web_and_db, at={"7": "eni-db"})
+    assert ways(firewall, *seen, link=276) == [("eni-db", IN)]
+    assert firewall.census.counts == {Undecided.UNPLACED: 1}
+    firewall = Firewall(web_and_db)
+    assert ways(firewall, *seen, link=276) == [("eni-web", OUT), ("eni-db", IN)]
+    assert firewall.census.counts == {Undecided.COPY: 1}

@@ -491,3 +491,25 @@ def test_a_default_vpc_that_the_files_describe_takes_what_names_no_subnet():
     )
     assert network.interfaces["Web"].subnet_id == "subnet-b"
     assert "default-vpc" not in network.vpcs
+
+
+def test_timeout_out_of_its_bounds_is_refused():
+    with pytest.raises(InputError, match="UdpTimeout: 61 is not within 30-60 seconds"):
+        with_vpc("""
+            Eni:
+              Type: AWS::EC2::NetworkInterface
+              Properties:
+                SubnetId: !Ref Subnet
+                ConnectionTrackingSpecification: {UdpTimeout: 61}
+        """)
+
+
+@pytest.mark.semantics("template-16")
+def test_instance_of_a_launch_template_gets_no_default_group_by_a_guess():
+    network = with_vpc("""
+        Web:
+          Type: AWS::EC2::Instance
+          Properties: {SubnetId: !Ref Subnet, LaunchTemplate: {Version: 1}}
+    """)
+    assert network.interfaces["Web"].group_ids == ("Web.LaunchTemplate",)
+    assert any("security group Web.LaunchTemplate: mentioned" in each for each in network.warnings)

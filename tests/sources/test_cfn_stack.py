@@ -184,10 +184,16 @@ def test_a_property_that_is_not_modelled_is_named_once_with_its_places():
         """
         A:
           Type: AWS::EC2::Instance
-          Properties: {SubnetId: !Ref Subnet, LaunchTemplate: {Version: 1}}
+          Properties:
+            SubnetId: !Ref Subnet
+            SecurityGroupIds: [!Ref Sg]
+            LaunchTemplate: {Version: 1}
         B:
           Type: AWS::EC2::Instance
-          Properties: {SubnetId: !Ref Subnet, LaunchTemplate: {Version: 1}}
+          Properties:
+            SubnetId: !Ref Subnet
+            SecurityGroupIds: [!Ref Sg]
+            LaunchTemplate: {Version: 1}
         C:
           Type: AWS::EC2::SecurityGroup
           Properties:

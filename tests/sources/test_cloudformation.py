@@ -4,9 +4,12 @@ from ipaddress import IPv4Network, IPv6Network
 import pytest
 
 from secgroup.errors import InputError
+from secgroup.model.defaults import default_acl
 from secgroup.model.external import External
-from secgroup.model.group import GroupReference, PrefixListReference
+from secgroup.model.group import GroupReference, PrefixListReference, SecurityGroup
 from secgroup.model.network import Network
+from secgroup.model.vpc import Vpc
+from secgroup.sources.draft import Draft
 from secgroup.sources.load import load
 from tests.support.templates import network_of, with_vpc
 
@@ -215,7 +218,7 @@ def test_rules_of_a_group_outside_of_the_template_are_left_out_and_named():
         """
     )
     assert network.warnings == (
-        "net.yaml: security group sg-123 is not in the template; left out: In",
+        "net.yaml: security group sg-123 is not in the files; left out: In",
     )
 
 
@@ -509,3 +512,126 @@ def test_load_tells_a_template_by_its_content(tmp_path, name):
     document = {"Resources": {"Vpc": {"Type": "AWS::EC2::VPC"}}}
     path.write_text(json.dumps(document) if name == "net.json" else "Resources:\n  A: {Type: X}\n")
     assert load(path).region == "us-east-1"
+
+
+DATABASE = """
+    Db: {Type: AWS::RDS::DBInstance, Properties: {Engine: postgres}}
+    DbSg: {Type: AWS::EC2::SecurityGroup, Properties: {GroupDescription: x, VpcId: !Ref Vpc}}
+    FromSg:
+      Type: AWS::EC2::SecurityGroupIngress
+      Properties:
+        GroupId: !GetAtt DbSg.GroupId
+        SourceSecurityGroupId: !GetAtt Sg.GroupId
+        IpProtocol: tcp
+        FromPort: !GetAtt Db.Endpoint.Port
+        ToPort: !GetAtt Db.Endpoint.Port
+"""
+
+
+def test_rule_whose_port_only_a_deployment_knows_matches_nothing_and_is_named():
+    network = with_vpc(DATABASE)
+    (rule,) = (each for each in network.groups["DbSg"].rules if not each.is_egress)
+    assert rule.rule_id == "FromSg"
+    assert rule.peer == External("Db.Endpoint.Port")
+    assert any(
+        "literal Db.Endpoint.Port: cannot be resolved" in each and "--parameter" in each
+        for each in network.warnings
+    )
+
+
+def test_attribute_of_what_is_not_modelled_may_be_said_like_a_parameter():
+    network = with_vpc(DATABASE, parameters={"Db.Endpoint.Port": "5432"})
+    (rule,) = (each for each in network.groups["DbSg"].rules if not each.is_egress)
+    assert str(rule.traffic) == "tcp/5432"
+    assert rule.peer == GroupReference(group_id="Sg")
+
+
+def test_egress_rule_with_an_unknown_port_takes_the_place_of_the_default_ones():
+    network = with_vpc(
+        DATABASE.replace("SecurityGroupIngress", "SecurityGroupEgress").replace(
+            "SourceSec", "DestinationSec"
+        )
+    )
+    (rule,) = (each for each in network.groups["DbSg"].rules if each.is_egress)
+    assert rule.peer == External("Db.Endpoint.Port")
+
+
+@pytest.mark.parametrize("name", ["Vpc.CidrBlock", "Db2.Endpoint.Port", "Db"])
+def test_what_the_template_says_itself_cannot_be_said_again(name):
+    with pytest.raises(InputError):
+        with_vpc(DATABASE, parameters={name: "1"})
+
+
+def test_acl_entry_with_an_unknown_port_denies_everything_or_allows_nothing():
+    network = with_vpc("""
+        Db: {Type: AWS::RDS::DBInstance, Properties: {Engine: postgres}}
+        Acl: {Type: AWS::EC2::NetworkAcl, Properties: {VpcId: !Ref Vpc}}
+        Entry:
+          Type: AWS::EC2::NetworkAclEntry
+          Properties:
+            NetworkAclId: !Ref Acl
+            RuleNumber: 10
+            RuleAction: deny
+            Protocol: 6
+            CidrBlock: 10.0.0.0/8
+            PortRange: {From: !GetAtt Db.Endpoint.Port, To: !GetAtt Db.Endpoint.Port}
+    """)
+    (entry,) = network.acls["Acl"].entries
+    assert (entry.cidr, str(entry.traffic)) == (External("Db.Endpoint.Port"), "tcp")
+
+
+def account() -> Draft:
+    """What `--with` brings: a VPC with a group and an ACL."""
+    draft = Draft()
+    vpc = Vpc(vpc_id="vpc-1", ipv4_blocks=(IPv4Network("10.0.0.0/16"),))
+    for noun in (
+        vpc,
+        SecurityGroup(group_id="sg-1", vpc_ids=("vpc-1",)),
+        default_acl(vpc, network_acl_id="acl-1"),
+    ):
+        draft.add(noun, source="account.json")
+    return draft
+
+
+def test_standalone_rule_joins_a_group_from_outside():
+    network = network_of(
+        """
+        Resources:
+          In:
+            Type: AWS::EC2::SecurityGroupIngress
+            Properties: {GroupId: sg-1, IpProtocol: -1, CidrIp: 10.0.0.0/8}
+        """,
+        draft=account(),
+    )
+    assert [rule.rule_id for rule in network.groups["sg-1"].rules] == ["In"]
+
+
+ENTRY = """
+    Resources:
+      Deny:
+        Type: AWS::EC2::NetworkAclEntry
+        Properties:
+          NetworkAclId: acl-1
+          RuleNumber: 50
+          RuleAction: deny
+          Protocol: -1
+          CidrBlock: 10.9.0.0/16
+"""
+
+
+def test_entry_joins_an_acl_from_outside():
+    network = network_of(ENTRY, draft=account())
+    numbers = [
+        (entry.rule_number, entry.is_allow)
+        for entry in network.acls["acl-1"].entries
+        if not entry.is_egress
+    ]
+    assert numbers == [(50, False), (100, True)]
+
+
+def test_entry_that_an_acl_from_outside_has_already():
+    draft = account()
+    network_of(ENTRY, draft=draft)
+    assert network_of(ENTRY, draft=draft) == draft.network()
+    with pytest.raises(InputError, match="acl-1 has another entry 100 in that direction"):
+        network_of(ENTRY.replace("50", "100"), draft=account())

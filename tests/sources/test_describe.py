@@ -232,6 +232,7 @@ def test_instances_without_their_reservations(read):
     [
         "natGateway",
         "transit_gateway",
+        "gateway_load_balancer",
         "gateway_load_balancer_endpoint",
         "network_load_balancer",
     ],
@@ -562,3 +563,21 @@ def test_large_network_is_whole_and_the_same_for_the_same_seed(read):
     assert not any(
         isinstance(rule.peer, External) for group in network.groups.values() for rule in group.rules
     )
+
+
+def test_address_of_another_network_is_left_out_and_named(read):
+    document = every_noun()
+    document["Addresses"].append({"AllocationId": "eipalloc-0w", "CarrierIp": "155.146.1.1"})
+    network = read(document)
+    assert "eipalloc-0w" not in network.addresses
+    assert any("CarrierIp: not modelled" in each for each in network.warnings)
+
+
+@pytest.mark.semantics("describe-5")
+@pytest.mark.parametrize(
+    ("interface_type", "found"), [("interface", "load_balancer"), ("lambda", "lambda")]
+)
+def test_interface_that_load_balancing_asked_for_is_a_load_balancers(read, interface_type, found):
+    document = change(("NetworkInterfaces", 0, "RequesterId"), "amazon-elb")
+    document["NetworkInterfaces"][0]["InterfaceType"] = interface_type
+    assert read(document).interfaces["eni-0a"].interface_type == found

@@ -69,3 +69,8 @@ def test_decode_and_parse_name_the_place():
         decode(b"{\xff", source="file")
     with pytest.raises(InputError, match=r"^file: line 2: not JSON: "):
         parse_json('{"a":\n}', source="file")
+
+
+def test_a_key_that_stands_twice_in_one_object_is_refused():
+    with pytest.raises(InputError, match="file: the key 'a' stands twice in one object"):
+        parse_json('{"b": [{"a": 1, "c": 2, "a": 3}]}', source="file")

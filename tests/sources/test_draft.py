@@ -77,8 +77,8 @@ def test_acl_entry_that_cannot_be_resolved_is_named_with_what_it_does():
     )
     acl = NetworkAcl(network_acl_id="acl-1", vpc_id="vpc-1", entries=(entry,))
     assert draft_of(VPC, acl).network().warnings == (
-        "block of an ACL entry Office: cannot be resolved; "
-        "an allow matches nothing, a deny everything",
+        "block of an ACL entry Office: cannot be resolved (a template may have it from "
+        "--parameter NAME=VALUE); an allow matches nothing, a deny everything",
     )
 
 

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from secgroup.errors import InputError
@@ -210,3 +212,40 @@ def test_the_names_that_a_value_mentions_are_found_in_every_form():
     chosen = [name for name, _, _ in mentions(value, "P", lambda condition, path: True)]
     assert "K" in chosen
     assert "L" not in chosen
+
+
+def nested(make, levels: int) -> str:
+    text = json.dumps("x" * 64)
+    for _ in range(levels):
+        text = make(text)
+    return text
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda inner: f'{{"Fn::Sub": ["{"${a}" * 10}", {{"a": {inner}}}]}}',
+        lambda inner: f'{{"Fn::Join": [{inner}, ["a", "b", "c"]]}}',
+        lambda inner: f'{{"Fn::ToJsonString": {{"{chr(92) * 2}": {inner}}}}}',
+    ],
+    ids=["sub", "join", "json"],
+)
+def test_functions_inside_of_functions_do_not_grow_without_end(make):
+    with pytest.raises(InputError, match="a text of over 1048576 characters"):
+        evaluated(nested(make, 30))
+
+
+def test_a_variable_of_sub_is_evaluated_once():
+    inner = '""'
+    for _ in range(30):
+        inner = f'{{"Fn::Sub": ["${{a}}${{a}}", {{"a": {inner}}}]}}'
+    assert evaluated(inner) == ""
+
+
+def test_functions_in_mappings_are_refused():
+    document = read_template("Mappings: {A: {b: {c: !Join ['', [x]]}}}")
+    found = Scope(
+        document, FUNCTIONS, parameters={}, imports={}, resources=Answers(), source="t.yaml"
+    )
+    with pytest.raises(InputError, match="expected a text or a list of texts in Mappings"):
+        found.evaluate({"Fn::FindInMap": ["A", "b", "c"]}, "P")

@@ -176,6 +176,20 @@ def test_other_files_in_a_folder_are_refused_by_name(folder):
     assert refused(folder).startswith(f"{folder}/package.json: a JSON object with the keys 'name'")
 
 
+def test_answers_about_other_nouns_in_a_folder_are_named(folder):
+    write(folder / "flow-logs.json", {"FlowLogs": [{"FlowLogId": "fl-1"}], "NextToken": None})
+    network = load(folder)
+    assert "vpc-0a" in network.vpcs
+    assert f"{folder}/flow-logs.json: FlowLogs is not read" in network.warnings
+    assert "a JSON object with the keys 'FlowLogs'" in refused(folder / "flow-logs.json")
+
+
+def test_folder_of_nothing_but_other_answers_is_refused(tmp_path):
+    for key in ("FlowLogs", "DhcpOptions"):
+        write(tmp_path / f"{key}.json", {key: []})
+    assert refused(tmp_path).startswith(f"{tmp_path}: nothing that is read (expected a")
+
+
 def test_hidden_files_and_other_suffixes_are_no_part_of_a_folder(folder):
     (folder / ".cache.json").write_text("{")
     (folder / "notes.txt").write_text("{")

@@ -93,3 +93,9 @@ def test_a_pattern_that_takes_for_ever_does_not(pattern):
 @pytest.mark.parametrize("pattern", [r"\p{ASCII}*", "[[:alpha:]]", "(", "[[]a]"])
 def test_a_pattern_that_python_cannot_read_is_not_checked(pattern):
     assert value({"Type": "String", "AllowedPattern": pattern}, "[a]") in ("[a]",)
+
+
+def test_pattern_of_many_repetitions_is_not_tried_on_a_long_value():
+    declaration = {"Type": "String", "AllowedPattern": "a*a*a*a*a*a*a*a*b"}
+    value = "a" * 200 + "!"
+    assert parameter_value("P", declaration, value, source=None) == value

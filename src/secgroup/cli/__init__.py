@@ -3,6 +3,7 @@
 Each command is a module of this package, loaded only when it is asked for.
 """
 
+import codecs
 import errno
 import importlib
 import io
@@ -47,6 +48,18 @@ class _LazyGroup(click.Group):
         assert isinstance(command, click.Command)
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command, or say which one was meant."""
+        if args[0] not in COMMANDS:
+            import difflib
+
+            near = difflib.get_close_matches(args[0], COMMANDS, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"expected {', '.join(COMMANDS)}"
+            ctx.fail(f"no command {args[0]!r} ({hint})")
+        return super().resolve_command(ctx, args)
+
     def invoke(self, ctx: click.Context) -> object:
         """Run the command; an interrupt and a closed pipe are silent, which click's are not."""
         try:
@@ -86,6 +99,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         _leave_pipe()
         return DONE
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return BAD_INPUT
     except click.ClickException as error:
         return _complain(f"{error.format_message()}", BAD_INPUT)
     except (OutputError, SecgroupError) as error:
@@ -111,9 +127,22 @@ def _complain(text: str, code: int) -> int:
     return code
 
 
+#: What a terminal gets that lacks a character; anything else is a question mark.
+_PLAIN: Final = {"→": "->", "✓": "+", "✗": "x", "–": "-", "…": "..."}
+
+
+def _plain(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeEncodeError)
+    lacking = error.object[error.start : error.end]
+    return "".join(_PLAIN.get(each, "?") for each in lacking), error.end
+
+
 def main() -> None:
-    """Be the program `secgroup`; a terminal that lacks a character gets a question mark."""
+    """Be the program `secgroup`, on terminals that lack characters, and without any."""
+    codecs.register_error("secgroup.plain", _plain)
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
+            stream.reconfigure(errors="secgroup.plain")
     sys.exit(run())

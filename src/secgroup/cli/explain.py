@@ -1,6 +1,7 @@
 """`secgroup explain`: one connection, there and back, as a tree or as JSON."""
 
 import json
+import re
 import sys
 from dataclasses import fields, is_dataclass
 from enum import Enum
@@ -68,11 +69,12 @@ def command(
 def _ports(text: str) -> "PortRange":
     from secgroup.net.ports import PortRange
 
-    first, _, last = text.partition("-")
+    numbers = text.split("-")
+    # At most five digits: int() itself refuses thousands of them, with an error of its own.
+    if len(numbers) > 2 or not all(re.fullmatch("[0-9]{1,5}", each) for each in numbers):
+        raise InputError("expected ports like 1024-65535", source="--client-ports")
     try:
-        return PortRange(first=int(first), last=int(last or first))
-    except ValueError:
-        raise InputError("expected ports like 1024-65535", source="--client-ports") from None
+        return PortRange(first=int(numbers[0]), last=int(numbers[-1]))
     except InputError as error:
         raise InputError(error.problem, source="--client-ports") from None
 
@@ -99,15 +101,18 @@ def _draw(explanation: "Explanation") -> None:
     from rich.markup import escape
     from rich.tree import Tree
 
-    from secgroup.reference.explanation import MARKS, outcome_title
+    from secgroup.reference.explanation import MARKS
     from secgroup.reference.journey import Answer
 
     colours = {Answer.YES: "green", Answer.NO: "red", Answer.UNKNOWN: "yellow"}
     colour = colours[explanation.answer]
     title = f"[bold {colour}]{explanation.answer.value.upper()}[/]  {escape(explanation.title)}"
     tree = Tree(title, guide_style="dim")
+    for text in explanation.notes:
+        tree.add(f"note: {escape(text)}")
     for outcome in explanation.outcomes:
-        branch = tree.add(f"[{colours[outcome.answer]}]{escape(outcome_title(outcome))}[/]")
+        name = explanation.title_of(outcome)
+        branch = tree.add(f"[{colours[outcome.answer]}]{escape(name)}[/]") if name else tree
         for message in outcome.told:
             way = branch.add(f"{message.leg.value}: [bold]{escape(message.text)}[/]")
             for line in message.lines:

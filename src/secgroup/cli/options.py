@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 import click
 
@@ -46,6 +46,8 @@ class Loader:
         """
         from secgroup.sources.load import load
 
+        if not path:
+            raise InputError("NETWORK is empty (expected a file or a folder)")
         network = load(
             path,
             also=self.also,
@@ -63,55 +65,60 @@ class Loader:
         return network
 
 
+#: NETWORK and its options, in the order of their help.
+_OPTIONS: Final = (
+    click.argument("network", metavar="NETWORK", type=click.Path()),
+    click.option(
+        "--with",
+        "also",
+        metavar="FILE",
+        multiple=True,
+        help="More describe output or another template, for what NETWORK only mentions.",
+    ),
+    click.option(
+        "--parameter",
+        "parameters",
+        metavar="NAME=VALUE",
+        multiple=True,
+        help="The value of a parameter of the template.",
+    ),
+    click.option(
+        "--import",
+        "imports",
+        metavar="NAME=VALUE",
+        multiple=True,
+        help="The value of an export that the template imports.",
+    ),
+    click.option(
+        "--address",
+        "addresses",
+        metavar="ID=ADDRESS",
+        multiple=True,
+        help="The deployed address of a resource of the template.",
+    ),
+    click.option(
+        "--addresses",
+        "address_file",
+        metavar="FILE",
+        help="A file of such lines, or a JSON object.",
+    ),
+    click.option(
+        "--host",
+        "hosts",
+        metavar="NAME=ADDRESS,GROUP,...",
+        multiple=True,
+        help="An interface that NETWORK does not have.",
+    ),
+    click.option("--strict", is_flag=True, help="Refuse a network that has warnings."),
+)
+
+
 def network_options(command: F) -> F:
     """Give a command the argument NETWORK with its options; it receives `network`, loaded.
 
     `load_also` reads further networks with the same options.
     """
 
-    @click.argument("network", metavar="NETWORK", type=click.Path())
-    @click.option(
-        "--with",
-        "also",
-        metavar="FILE",
-        multiple=True,
-        help="More describe output or another template, for what NETWORK only mentions.",
-    )
-    @click.option(
-        "--parameter",
-        "parameters",
-        metavar="NAME=VALUE",
-        multiple=True,
-        help="The value of a parameter of the template.",
-    )
-    @click.option(
-        "--import",
-        "imports",
-        metavar="NAME=VALUE",
-        multiple=True,
-        help="The value of an export that the template imports.",
-    )
-    @click.option(
-        "--address",
-        "addresses",
-        metavar="ID=ADDRESS",
-        multiple=True,
-        help="The deployed address of a resource of the template.",
-    )
-    @click.option(
-        "--addresses",
-        "address_file",
-        metavar="FILE",
-        help="A file of such lines, or a JSON object.",
-    )
-    @click.option(
-        "--host",
-        "hosts",
-        metavar="NAME=ADDRESS,GROUP,...",
-        multiple=True,
-        help="An interface that NETWORK does not have.",
-    )
-    @click.option("--strict", is_flag=True, help="Refuse a network that has warnings.")
     @functools.wraps(command)
     def with_network(
         network: str,
@@ -129,14 +136,17 @@ def network_options(command: F) -> F:
             also=also,
             parameters=_pairs(parameters, "--parameter"),
             imports=_pairs(imports, "--import"),
-            addresses=from_file | _pairs(addresses, "--address"),
+            addresses=from_file | _pairs(addresses, "--address", "ID=ADDRESS"),
             hosts=hosts,
             strict=strict,
         )
         click.get_current_context().meta[_LOADER] = loader
         return command(network=loader.load(network), **others)
 
-    return with_network  # type: ignore[return-value]
+    decorated: Any = with_network
+    for option in reversed(_OPTIONS):
+        decorated = option(decorated)
+    return cast("F", decorated)
 
 
 def load_also(path: str) -> "Network":
@@ -158,13 +168,13 @@ def is_strict() -> bool:
     return loader.strict
 
 
-def _pairs(texts: Iterable[str], option: str) -> dict[str, str]:
-    """Read `NAME=VALUE` texts; the last one of a name counts."""
+def _pairs(texts: Iterable[str], option: str, form: str = "NAME=VALUE") -> dict[str, str]:
+    """Read texts like `NAME=VALUE`; the last one of a name counts."""
     found = {}
     for text in texts:
         name, equals, value = text.partition("=")
         if not equals or not name.strip():
-            raise InputError("expected NAME=VALUE", source=f"{option} {text}")
+            raise InputError(f"expected {form}", source=f"{option} {text}")
         found[name.strip()] = value.strip()
     return found
 

@@ -97,7 +97,9 @@ def command(network: "Network", capture: str, **options: Any) -> int:
     at = _at(options["at"])
     changes = [_change(text) for text in options["changes"]]
     kept = {"switches": switches, "at": at, "vpc": options["vpc"], "adopt": not options["no_adopt"]}
-    against = None if options["against"] is None else load_also(options["against"])
+    against = None
+    if options["against"] is not None:
+        against = f"--against {options['against']}", load_also(options["against"])
     replay = _replay(options, network, against, changes, kept)
     with ExitStack() as stack:
         damage: CaptureError | None = None
@@ -117,8 +119,66 @@ def command(network: "Network", capture: str, **options: Any) -> int:
         click.echo(f"secgroup: {damage}", err=True)
         return BAD_INPUT
     if doubts and is_strict():
-        raise InputError(f"{doubts} warnings, and --strict was given", source=source.name)
+        noun = "warning" if doubts == 1 else "warnings"
+        raise InputError(f"{doubts} {noun}, and --strict was given", source=source.name)
     return NO if options["fail_on"] == "rejected" and summary.rejected > 0 else DONE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Source:
+    """A capture that is open, `again` a second time where it is to be copied."""
+
+    name: str
+    stream: BinaryIO
+    again: BinaryIO | None
+    size: int | None
+
+
+@contextmanager
+def _source(capture: str, *, twice: bool) -> Iterator[_Source]:
+    """Open a capture, with a second reader where it must be read twice."""
+    with ExitStack() as stack:
+        if capture == "-":
+            name, size = "standard input", None
+            if sys.stdin is None:
+                raise InputError("standard input is closed (expected a capture)")
+            stream = cast("BinaryIO", sys.stdin.buffer)
+            if stream.isatty():
+                raise InputError("standard input is a terminal (expected a capture)")
+        else:
+            name, path = capture, Path(capture)
+            stream = stack.enter_context(_open(path, name))
+            size = path.stat().st_size if path.is_file() else None
+        again = None
+        if twice and size is None:
+            # What comes through a pipe can be read once.
+            path = Path(stack.enter_context(_spooled(stream, name)))
+            stream, size = stack.enter_context(_open(path, name)), path.stat().st_size
+        if twice:
+            again = stack.enter_context(_open(path, name))
+        yield _Source(name=name, stream=stream, again=again, size=size)
+
+
+def _open(path: Path, name: str) -> BinaryIO:
+    try:
+        return path.open("rb")
+    except (OSError, ValueError) as problem:
+        reason = problem.strerror if isinstance(problem, OSError) else str(problem)
+        raise InputError(f"cannot be opened: {reason}", source=name) from None
+
+
+@contextmanager
+def _spooled(stream: BinaryIO, name: str) -> Iterator[str]:
+    """Copy a stream to a temporary file, and yield its path."""
+    with tempfile.NamedTemporaryFile() as spool:
+        try:
+            shutil.copyfileobj(stream, spool)
+            spool.flush()
+        except OSError as problem:
+            raise InputError(
+                f"cannot be kept to be read twice: {problem.strerror}", source=name
+            ) from None
+        yield spool.name
 
 
 class _Replay(Protocol):
@@ -128,12 +188,12 @@ class _Replay(Protocol):
         """Open the outputs that decisions go to."""
         ...
 
-    def go(self, stream: BinaryIO, progress: "Progress", *, decapsulate: bool) -> None:
+    def go(self, source: _Source, progress: "Progress", *, decapsulate: bool) -> None:
         """Take every frame through."""
         ...
 
     def comments(
-        self, stream: BinaryIO, progress: "Progress", *, decapsulate: bool
+        self, source: _Source, progress: "Progress", *, decapsulate: bool
     ) -> Iterator[str | None]:
         """Take every frame through, and yield what it is annotated with."""
         ...
@@ -149,7 +209,7 @@ class _ByDefinition:
     def __init__(
         self,
         network: "Network",
-        against: "Network | None",
+        against: "tuple[str, Network] | None",
         changes: "list[Change]",
         kept: dict[str, Any],
     ) -> None:
@@ -157,7 +217,10 @@ class _ByDefinition:
 
         self._network = network
         self._firewall = Firewall(network, **kept)
-        self._against = None if against is None else Firewall(against, **kept)
+        self._against = None
+        if against is not None:
+            with _about(against[0]):
+                self._against = Firewall(against[1], **kept)
         self._changes = changes
 
     def open(self, outputs: _Outputs, stack: ExitStack) -> None:
@@ -170,17 +233,18 @@ class _ByDefinition:
             sinks=list(_sinks(outputs, self._network, stack)),
         )
 
-    def go(self, stream: BinaryIO, progress: "Progress", *, decapsulate: bool) -> None:
-        for _ in self.comments(stream, progress, decapsulate=decapsulate):
+    def go(self, source: _Source, progress: "Progress", *, decapsulate: bool) -> None:
+        for _ in self.comments(source, progress, decapsulate=decapsulate):
             pass
 
     def comments(
-        self, stream: BinaryIO, progress: "Progress", *, decapsulate: bool
+        self, source: _Source, progress: "Progress", *, decapsulate: bool
     ) -> Iterator[str | None]:
         from secgroup.net.capture import read_capture
         from secgroup.replay.run import comment_of
 
-        for _, placed in self._run.steps(read_capture(stream, decapsulate=decapsulate)):
+        frames = read_capture(source.stream, decapsulate=decapsulate, source=source.name)
+        for _, placed in self._run.steps(frames):
             progress.step()
             yield comment_of(placed)
 
@@ -194,7 +258,7 @@ class _ByEngine:
     def __init__(
         self,
         network: "Network",
-        against: "Network | None",
+        against: "tuple[str, Network] | None",
         changes: "list[Change]",
         kept: dict[str, Any],
     ) -> None:
@@ -207,7 +271,8 @@ class _ByEngine:
         self._firewall = ColumnFirewall(network, **kept, **chance)
         self._against = None
         if against is not None:
-            self._against = ColumnFirewall(against, **kept, **chance)
+            with _about(against[0]):
+                self._against = ColumnFirewall(against[1], **kept, **chance)
         self._changes = changes
 
     def open(self, outputs: _Outputs, stack: ExitStack) -> None:
@@ -220,7 +285,7 @@ class _ByEngine:
             sinks=list(_column_sinks(outputs, self._firewall, self._secret, stack)),
         )
 
-    def _steps(self, stream: BinaryIO, *, decapsulate: bool) -> "Iterator[tuple[int, Rows]]":
+    def _steps(self, source: _Source, *, decapsulate: bool) -> "Iterator[tuple[int, Rows]]":
         import numpy as np
 
         from secgroup.engine.capture import read_batches
@@ -228,19 +293,22 @@ class _ByEngine:
         key = None
         if self._firewall.compares_packets:
             key = np.frombuffer(os.urandom(16), dtype=np.uint64).copy()
-        yield from self._run.steps(read_batches(stream, decapsulate=decapsulate, key=key))
+        batches = read_batches(
+            source.stream, decapsulate=decapsulate, source=source.name, key=key
+        )
+        yield from self._run.steps(batches)
 
-    def go(self, stream: BinaryIO, progress: "Progress", *, decapsulate: bool) -> None:
-        for count, _ in self._steps(stream, decapsulate=decapsulate):
+    def go(self, source: _Source, progress: "Progress", *, decapsulate: bool) -> None:
+        for count, _ in self._steps(source, decapsulate=decapsulate):
             progress.step(count)
 
     def comments(
-        self, stream: BinaryIO, progress: "Progress", *, decapsulate: bool
+        self, source: _Source, progress: "Progress", *, decapsulate: bool
     ) -> Iterator[str | None]:
         from secgroup.replay.batched import comments_of
 
         firewall = self._firewall
-        for _, rows in self._steps(stream, decapsulate=decapsulate):
+        for _, rows in self._steps(source, decapsulate=decapsulate):
             for comment in comments_of(
                 rows, firewall.rule_sets, firewall.interfaces, firewall.acl_ids
             ):
@@ -251,10 +319,19 @@ class _ByEngine:
         return self._run.finish(damage=damage)
 
 
+@contextmanager
+def _about(source: str) -> Iterator[None]:
+    """Say of which input an error is."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(error.problem, source=source) from None
+
+
 def _replay(
     options: dict[str, Any],
     network: "Network",
-    against: "Network | None",
+    against: "tuple[str, Network] | None",
     changes: "list[Change]",
     kept: dict[str, Any],
 ) -> _Replay:
@@ -297,60 +374,6 @@ def _kernels() -> Path:
     return Path(cache) / "secgroup" / "kernels"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Source:
-    """A capture that is open, `again` a second time where it is to be copied."""
-
-    name: str
-    stream: BinaryIO
-    again: BinaryIO | None
-    size: int | None
-
-
-@contextmanager
-def _source(capture: str, *, twice: bool) -> Iterator[_Source]:
-    """Open a capture, with a second reader where it must be read twice."""
-    with ExitStack() as stack:
-        if capture == "-":
-            name, stream, size = "standard input", cast("BinaryIO", sys.stdin.buffer), None
-            if stream.isatty():
-                raise InputError("standard input is a terminal (expected a capture)")
-        else:
-            name, path = capture, Path(capture)
-            stream = stack.enter_context(_open(path, name))
-            size = path.stat().st_size if path.is_file() else None
-        again = None
-        if twice and size is None:
-            # What comes through a pipe can be read once.
-            path = Path(stack.enter_context(_spooled(stream, name)))
-            stream, size = stack.enter_context(_open(path, name)), path.stat().st_size
-        if twice:
-            again = stack.enter_context(_open(path, name))
-        yield _Source(name=name, stream=stream, again=again, size=size)
-
-
-def _open(path: Path, name: str) -> BinaryIO:
-    try:
-        return path.open("rb")
-    except (OSError, ValueError) as problem:
-        reason = problem.strerror if isinstance(problem, OSError) else str(problem)
-        raise InputError(f"cannot be opened: {reason}", source=name) from None
-
-
-@contextmanager
-def _spooled(stream: BinaryIO, name: str) -> Iterator[str]:
-    """Copy a stream to a temporary file, and yield its path."""
-    with tempfile.NamedTemporaryFile() as spool:
-        try:
-            shutil.copyfileobj(stream, spool)
-            spool.flush()
-        except OSError as problem:
-            raise InputError(
-                f"cannot be kept to be read twice: {problem.strerror}", source=name
-            ) from None
-        yield spool.name
-
-
 def _go(
     replay: "_Replay", source: _Source, outputs: _Outputs, stack: ExitStack, *, decapsulate: bool
 ) -> None:
@@ -361,7 +384,7 @@ def _go(
 
     with Progress(source.size, source.stream.tell) as progress:
         if source.again is not None and outputs.annotate is not None:
-            comments = replay.comments(source.stream, progress, decapsulate=decapsulate)
+            comments = replay.comments(source, progress, decapsulate=decapsulate)
             copy = stack.enter_context(replacing(Path(outputs.annotate)))
             # A file that grows may have more for the second reader than for the first.
             annotate(
@@ -373,7 +396,7 @@ def _go(
             for _ in comments:
                 pass
         else:
-            replay.go(source.stream, progress, decapsulate=decapsulate)
+            replay.go(source, progress, decapsulate=decapsulate)
 
 
 def _sinks(outputs: _Outputs, network: "Network", stack: ExitStack) -> "Iterator[Sink]":
@@ -441,8 +464,10 @@ def _outputs(options: dict[str, Any], capture: str) -> _Outputs:
     names = {"flow_log": "--flow-log"} | {
         name: f"--{name}" for name in ("decisions", "connections", "annotate")
     }
-    taken = {} if capture == "-" else {os.path.realpath(capture): "CAPTURE"}
+    taken = {os.path.realpath(path): option for option, path in _inputs(capture)}
     for name, option in names.items():
+        if options[name] == "-":
+            raise click.UsageError(f"{option} - (expected a file; /dev/stdout is standard output)")
         if options[name] is not None:
             path = os.path.realpath(options[name])
             other = taken.setdefault(path, option)
@@ -462,6 +487,20 @@ def _outputs(options: dict[str, Any], capture: str) -> _Outputs:
         interval=int(options["interval"] or 600),
         window_start=options["window_start"],
     )
+
+
+def _inputs(capture: str) -> Iterator[tuple[str, str]]:
+    """Yield what is read, with the option that names it."""
+    given = click.get_current_context().params
+    yield "NETWORK", given["network"]
+    for name, option in (("also", "--with"), ("changes", "--change")):
+        for text in given[name]:
+            yield option, text.partition("=")[2] if name == "changes" else text
+    for name, option in (("against", "--against"), ("address_file", "--addresses")):
+        if given[name] is not None:
+            yield option, given[name]
+    if capture != "-":
+        yield "CAPTURE", capture
 
 
 def _switches(options: dict[str, Any], network: "Network") -> "Switches":

@@ -109,7 +109,8 @@ def _show_head(summary: Summary, name: str) -> None:
         f": {accepted:,} accepted, {summary.rejected:,} rejected"
     )
     reasons = sorted(tally.reasons.items(), key=lambda item: (-item[1], item[0][1]))
-    click.echo("  " + ", ".join(f"{count:,} {reason.name}" for (_, reason), count in reasons))
+    if reasons:
+        click.echo("  " + ", ".join(f"{count:,} {reason.name}" for (_, reason), count in reasons))
     counts = {outcome: summary.count(outcome) for outcome in Outcome}
     adopted = sum(_is_adopted(each) for each in firewall.observed.open_before())
     click.echo(
@@ -117,6 +118,9 @@ def _show_head(summary: Summary, name: str) -> None:
         f"{counts[Outcome.REFUSED]:,} refused, {counts[Outcome.CUT]:,} cut, "
         f"{counts[Outcome.OPEN_BEFORE]:,} open before the capture ({adopted:,} adopted)"
     )
+    if summary.after_close:
+        late = _count(summary.after_close, "packet")
+        click.echo(f"  {late} rejected after the connection's own end, which cuts nothing")
     for frame, change in summary.made:
         click.echo(f"  {change.name} in force from frame {frame:,} on ({change.time.text})")
 

@@ -92,6 +92,13 @@ REPLY: Final = """
 TRANSITIONS: Final = machine_of(ORIGINAL, REPLY, events=Event, states=STATES)
 
 
+# Plain numbers, as in `net.packet`.
+_FIN: Final = TcpFlag.FIN.value
+_SYN: Final = TcpFlag.SYN.value
+_RST: Final = TcpFlag.RST.value
+_ACK: Final = TcpFlag.ACK.value
+
+
 def event_of(segment: Tcp, *, at_next: bool) -> Event:
     """Tell what `segment` is to the machine.
 
@@ -103,13 +110,13 @@ def event_of(segment: Tcp, *, at_next: bool) -> Event:
         For a RST: it stands exactly where the connection does (`flow.reset_is_exact`).
 
     """
-    flags = segment.flags
-    if flags & TcpFlag.RST:
+    flags = segment.flags.value
+    if flags & _RST:
         return Event.RST if at_next else Event.STRAY
-    if flags & TcpFlag.SYN and flags & TcpFlag.FIN:
+    if flags & _SYN and flags & _FIN:
         return Event.ODD
-    if flags & TcpFlag.SYN:
-        return Event.SYNACK if flags & TcpFlag.ACK else Event.SYN
-    if flags & TcpFlag.FIN:
+    if flags & _SYN:
+        return Event.SYNACK if flags & _ACK else Event.SYN
+    if flags & _FIN:
         return Event.FIN
-    return Event.ACK if flags & TcpFlag.ACK else Event.ODD
+    return Event.ACK if flags & _ACK else Event.ODD

@@ -85,13 +85,15 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
         is_special = open_file is not None or (path.exists() and not path.is_file())
         target = Path(os.path.realpath(path))
         beside = target.with_name(f".{target.name}.{os.getpid()}.part")
-        if open_file is not None:
-            stream: IO[bytes] = os.fdopen(os.dup(open_file), "wb")
-        else:
-            stream = (path if is_special else beside).open("wb")
-            if not is_special and target.exists():
-                beside.chmod(target.stat().st_mode)
+    stream: IO[bytes] | None = None
     try:
+        with _telling(path):
+            if open_file is not None:
+                stream = os.fdopen(os.dup(open_file), "wb")
+            else:
+                stream = (path if is_special else beside).open("wb")
+                if not is_special and target.exists():
+                    beside.chmod(target.stat().st_mode)
         yield cast("IO[bytes]", _Output(stream, path))
         with _telling(path):
             stream.close()
@@ -99,7 +101,8 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
                 beside.replace(target)
     finally:
         with suppress(OSError):
-            stream.close()
+            if stream is not None:
+                stream.close()
         with suppress(OSError):
             if not is_special:
                 beside.unlink(missing_ok=True)

@@ -96,7 +96,8 @@ def _how_tracking_works() -> Story:
             comes("client: SYN, again", again.client("SYN"), Reason.NEW),
         ),
         notice="Only the first packet met a rule. The entry is named by both addresses, both ports "
-        "and the protocol; its state decides how long it may be idle (120 seconds in TIME_WAIT), "
+        "and the protocol; its state decides how long it may be idle (in TIME_WAIT 120 seconds, as "
+        "Linux has it: AWS does not say), "
         "and every packet through it starts that time anew. When it is gone, packets are judged "
         "by the rules again, each in its own direction.",
     )

@@ -1,18 +1,31 @@
 """Network interfaces and the instances that own them (EC2: NetworkInterface, Instance)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 
+from secgroup.errors import InputError
 from secgroup.net.address import Address, Prefix
 
-
 #: The interface types that never carry security groups (VPC User Guide, NAT gateway basics; EC2
-#: API, InterfaceType). A network load balancer may have been made without any.
+#: API, InterfaceType; Elastic Load Balancing User Guide, Gateway Load Balancers). A network load
+#: balancer may have been made without any.
 GROUPLESS_TYPES: Final = frozenset(
-    {"natGateway", "nat_gateway", "transit_gateway", "gateway_load_balancer_endpoint"}
+    {
+        *("natGateway", "nat_gateway", "transit_gateway"),
+        *("gateway_load_balancer", "gateway_load_balancer_endpoint"),
+    }
 )
 LOAD_BALANCER_TYPE: Final = "network_load_balancer"
+
+#: The least and the greatest value of each idle timeout, in seconds (EC2 API,
+#: ConnectionTrackingSpecification).
+TIMEOUT_BOUNDS_S: Final = {
+    "TcpEstablishedTimeout": (60, 432_000),
+    "UdpTimeout": (30, 60),
+    "UdpStreamTimeout": (60, 180),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +35,26 @@ class ConnectionTracking:
     tcp_established_timeout: int | None = None
     udp_timeout: int | None = None
     udp_stream_timeout: int | None = None
+
+
+def tracking_of(seconds: Mapping[str, int | None]) -> ConnectionTracking:
+    """Make a ConnectionTracking of the timeouts by their names in the EC2 API.
+
+    Raises
+    ------
+    InputError
+        One is out of its bounds; `path` is its name.
+
+    """
+    for name, (least, greatest) in TIMEOUT_BOUNDS_S.items():
+        value = seconds[name]
+        if value is not None and not least <= value <= greatest:
+            raise InputError(f"{value} is not within {least}-{greatest} seconds", path=name)
+    return ConnectionTracking(
+        tcp_established_timeout=seconds["TcpEstablishedTimeout"],
+        udp_timeout=seconds["UdpTimeout"],
+        udp_stream_timeout=seconds["UdpStreamTimeout"],
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

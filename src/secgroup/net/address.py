@@ -46,6 +46,8 @@ def parse_address(text: str) -> Address:
 
     """
     try:
+        if "%" in text:  # a zone, which the standard library takes as part of the address
+            raise ValueError
         return ip_address(text.strip())
     except ValueError:
         raise InputError(f"{text!r} is not an IPv4 or IPv6 address") from None
@@ -62,7 +64,7 @@ def parse_prefix(text: str) -> Prefix:
 
     """
     try:
-        if "/" not in text:
+        if "/" not in text or "%" in text:
             raise ValueError
         return ip_network(text.strip(), strict=False)
     except ValueError:

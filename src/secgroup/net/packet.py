@@ -5,10 +5,16 @@ packet; who has them, and which way it goes, is for others to say.
 """
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from secgroup.net.address import Address
 from secgroup.net.protocol import ICMP_ANSWERS, ICMP_ERRORS, ICMP_QUERIES, TCP, UDP, TcpFlag
+
+# Plain numbers: an operation on an IntFlag costs a microsecond, and every segment needs several.
+_FIN: Final = TcpFlag.FIN.value
+_SYN: Final = TcpFlag.SYN.value
+#: The flags that tell what a segment is to a connection.
+_ROLE: Final = (TcpFlag.SYN | TcpFlag.ACK | TcpFlag.FIN | TcpFlag.RST).value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +34,8 @@ class Tcp:
     @property
     def sequence_end(self) -> int:
         """The sequence number after this segment, modulo 2**32; SYN and FIN count one each."""
-        length = self.payload + bool(self.flags & TcpFlag.SYN) + bool(self.flags & TcpFlag.FIN)
+        flags = self.flags.value
+        length = self.payload + bool(flags & _SYN) + bool(flags & _FIN)
         return (self.sequence + length) & 0xFFFFFFFF
 
 

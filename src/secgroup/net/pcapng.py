@@ -236,14 +236,14 @@ class PcapngReader:
         if len(block.body) < 20 + captured:
             self._damaged(f"a frame of {captured} bytes overruns its block", block.offset)
         direction = None
-        comments: tuple[str, ...] = ()
+        comments: list[str] = []
         after = 20 + (captured + 3 & ~3)
         if after < len(block.body):
             for code, value in self._options(block, after):
                 if code == PACKET_FLAGS and len(value) == 4:
                     direction = _DIRECTIONS.get(self.section.length.unpack(value)[0] & 3)
                 elif code == _COMMENT:
-                    comments = (*comments, value.decode("utf-8", "replace"))
+                    comments.append(value.decode("utf-8", "replace"))
         time_ns = clock.time_ns(stamp)
         if not 0 <= time_ns <= MAX_TIME_NS:
             self._damaged("a time stamp outside of the years 1970 to 2262", block.offset)
@@ -254,7 +254,7 @@ class PcapngReader:
             original_length=original,
             captured=block.body[20 : 20 + captured],
             direction=direction,
-            comments=comments,
+            comments=tuple(comments),
         )
 
     def _simple(self, block: _Block) -> Record:
@@ -341,11 +341,11 @@ class PcapngWriter:
 def _emit_options(options: list[tuple[int, bytes]]) -> bytes:
     if not options:
         return b""
-    emitted = b""
+    emitted: list[bytes] = []
     for code, value in options:
         # A value that is too long is cut, and never within a character.
         kept = value
         if len(value) > _MAX_OPTION:
             kept = value[:_MAX_OPTION].decode("utf-8", "ignore").encode()
-        emitted += pack("<HH", code, len(kept)) + kept + bytes(-len(kept) % 4)
-    return emitted + bytes(4)
+        emitted.append(pack("<HH", code, len(kept)) + kept + bytes(-len(kept) % 4))
+    return b"".join((*emitted, bytes(4)))

@@ -132,7 +132,8 @@ def parse_protocol(text: str) -> int | None:
         return None
     if lowered in PROTOCOL_NUMBERS:
         return PROTOCOL_NUMBERS[lowered]
-    if lowered.isascii() and lowered.isdigit() and int(lowered) <= 255:
+    # At most three digits: int() itself refuses thousands of them, with an error of its own.
+    if lowered.isascii() and lowered.isdigit() and len(lowered) <= 3 and int(lowered) <= 255:
         return int(lowered)
     raise InputError(
         f"{text!r} is not a protocol "
@@ -161,6 +162,11 @@ def traffic_of(protocol: int | None, first: int | None, last: int | None) -> Tra
         icmp_code = None if last in (None, -1) else last
         return Traffic(protocol=protocol, icmp_type=icmp_type, icmp_code=icmp_code)
     return Traffic(protocol=protocol)
+
+
+def every_port_of(protocol: int | None) -> Traffic:
+    """Make a Traffic of all ports, or all types and codes, of a protocol."""
+    return Traffic(protocol=protocol, ports=ALL_PORTS if protocol in (TCP, UDP) else None)
 
 
 def parse_service(text: str) -> Traffic:

@@ -107,8 +107,8 @@ def _addresses_text(
     """Write some of the addresses, or all but some, whichever is shorter."""
     others = without(whole, addresses)
     if len(others) < len(addresses):
-        return f"{outside} except {address_text(others, family)}"
-    return f"{address_text(addresses, family)} of {outside}"
+        return f"all of {outside} except {address_text(others, family)}"
+    return address_text(addresses, family)
 
 
 def points_text(protocol: int, points: Sequence[Span], *, is_whole: bool) -> str:

@@ -4,7 +4,7 @@ Owns which rules, ACL entries and routes can tell two packets of a question apar
 nothing.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -15,7 +15,7 @@ from secgroup.net.ports import PortRange, Traffic
 from secgroup.net.protocol import ICMP_QUERIES, TCP, UDP, icmp_of
 from secgroup.policy.routes import destinations
 from secgroup.reference.box import Box
-from secgroup.reference.endpoint import End, OutsideEnd
+from secgroup.reference.endpoint import End, OutsideEnd, representative
 from secgroup.reference.journey import NAT_PORTS
 from secgroup.reference.partition import Span, classes, span_of, traffic_span
 from secgroup.reference.ways import Ways
@@ -42,27 +42,42 @@ def cut(
     """Cut the question by the rules, entries and routes of the interfaces on the way."""
     family = _family(pair)
     outside = next((end for end in pair if isinstance(end, OutsideEnd)), None)
-    is_many = outside is not None and not outside.is_single
-    traffics = list(_traffics(ways, on_way, None if is_many else on_way.addresses))
     has_nat = any(each in ways.nat_of for each in on_way.interface_ids)
     for protocol in _protocols(service, family):
-        points, sets = _points(service, protocol, family, traffics)
-        sets += _exempt(ways, on_way, protocol, outside)
+        domain = _domain(service, protocol, family)
         ports = protocol in (TCP, UDP)
-        client_span = [(clients.first, clients.last)]
+        client_span = [(clients.first, clients.last)] if ports else []
         addresses: tuple[tuple[Span, ...], ...] = ((),)
         if outside is not None:
-            relevant = [*points, *client_span] if ports else points
-            addresses = classes(outside.spans, _peers(ways, on_way, protocol, relevant, family))
-        for box in product(
-            addresses,
-            classes(points, sets),
-            classes(client_span, sets) if ports else ((),),
-            classes([NAT_PORTS], sets) if ports and has_nat else ((),),
-        ):
-            yield Box(
-                addresses=box[0], protocol=protocol, points=box[1], clients=box[2], nats=box[3]
-            )
+            peers = _peers(ways, on_way, protocol, [*domain, *client_span], family)
+            addresses = classes(outside.spans, peers)
+        for some in addresses:
+            # What is not for these addresses does not cut their ports.
+            sets = _sets(protocol, family, _traffics(ways, on_way, _present(on_way, outside, some)))
+            sets += _exempt(ways, on_way, protocol, outside)
+            for points, client, nat in product(
+                classes(domain, sets),
+                classes(client_span, sets) if ports else ((),),
+                classes([NAT_PORTS], sets) if ports and has_nat else ((),),
+            ):
+                yield Box(
+                    addresses=some, protocol=protocol, points=points, clients=client, nats=nat
+                )
+
+
+def _present(
+    on_way: OnWay, outside: OutsideEnd | None, some: tuple[Span, ...]
+) -> frozenset[Address]:
+    """Return the addresses that stand in the packets, of those outside one of `some`."""
+    if outside is None:
+        return on_way.addresses
+    inside = {
+        each
+        for each in on_way.addresses
+        if each.version != outside.family
+        or not any(first <= int(each) <= last for first, last in outside.spans)
+    }
+    return frozenset({*inside, representative(some, outside.family)})
 
 
 def _family(pair: tuple[End, End]) -> int:
@@ -78,25 +93,29 @@ def _protocols(service: Traffic, family: int) -> tuple[int, ...]:
     return (-1,)
 
 
-def _points(
-    service: Traffic, protocol: int, family: int, traffics: Sequence[Traffic]
-) -> tuple[list[Span], list[list[Span]]]:
-    """Return what of a protocol the service covers, and the sets that cut it."""
+def _domain(service: Traffic, protocol: int, family: int) -> list[Span]:
+    """Return what of a protocol the service covers."""
+    if protocol != -1:
+        span = traffic_span(service, protocol)
+        assert span is not None
+        return [span]
+    if service.protocol is not None:
+        return [(service.protocol, service.protocol)]
+    known = {TCP, UDP, icmp_of(family)}
+    return [(number, number) for number in range(256) if number not in known]
+
+
+def _sets(protocol: int, family: int, traffics: Iterable[Traffic]) -> list[list[Span]]:
+    """Return what cuts the points of a protocol: rules and entries, and what is a query."""
     if protocol == -1:
-        if service.protocol is not None:
-            return [(service.protocol, service.protocol)], []
-        known = {TCP, UDP, icmp_of(family)}
-        every = [(number, number) for number in range(256) if number not in known]
         named = {each.protocol for each in traffics if each.protocol is not None}
-        return every, [[(number, number)] for number in sorted(named - known)]
-    domain = traffic_span(service, protocol)
-    assert domain is not None
+        return [[(number, number)] for number in sorted(named)]
     cuts = {span for each in traffics if (span := traffic_span(each, protocol)) is not None}
     sets = [[span] for span in sorted(cuts)]
     if protocol not in (TCP, UDP):
         queries = [kind for version, kind in ICMP_QUERIES if version == family]
         sets += [[(kind * 256, kind * 256 + 255)] for kind in queries]
-    return [domain], sets
+    return sets
 
 
 def _exempt(
@@ -113,24 +132,22 @@ def _exempt(
     ]
 
 
-def _traffics(ways: Ways, on_way: OnWay, addresses: frozenset[Address] | None) -> Iterator[Traffic]:
+def _traffics(ways: Ways, on_way: OnWay, addresses: frozenset[Address]) -> Iterator[Traffic]:
     """Yield what the rules and entries on the way are for.
 
-    `addresses` are all that stand in the packets, None for any: what has none of them for its
-    peer never matches.
+    `addresses` are all that stand in the packets: what has none of them for its peer never
+    matches.
     """
     for interface_id in sorted(on_way.interface_ids):
         policy = ways.at(interface_id)
         for direction in Direction:
             for permission in policy.permissions[direction]:
-                if addresses is None or any(map(permission.has_peer, addresses)):
+                if any(map(permission.has_peer, addresses)):
                     yield permission.traffic
             for entry in policy.acl_entries[direction]:
                 block = entry.cidr
-                if (
-                    addresses is None
-                    or isinstance(block, External)
-                    or any(each in block for each in addresses if each.version == block.version)
+                if isinstance(block, External) or any(
+                    each in block for each in addresses if each.version == block.version
                 ):
                     yield entry.traffic
 

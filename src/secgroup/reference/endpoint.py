@@ -5,6 +5,7 @@ Owns how a name is found in a network. Knows nothing of packets and rules.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from difflib import get_close_matches
 from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_address
 from typing import Final, TypeAlias
 
@@ -16,6 +17,8 @@ from secgroup.policy.resolve import routers_of, services_of
 from secgroup.reference.partition import Span, address_in, span_of, without
 
 INTERNET: Final = "internet"
+#: Names that are offered for one that is nothing.
+_MOST_HINTS: Final = 5
 
 #: IPv4 blocks that no packet of the internet comes from (IANA, special-purpose registry). The
 #: documentation blocks are not here: they stand for public addresses in examples.
@@ -115,8 +118,12 @@ def representative(spans: tuple[Span, ...], family: int) -> Address:
 
 def parse_literal(text: str) -> Address | None:
     """Return the address that an endpoint spells, None when it is a name."""
+    text = text.strip().removeprefix(f"{INTERNET}:").strip()
+    if text.startswith("[") and text.endswith("]"):
+        text = text[1:-1]
     try:
-        return ip_address(text.removeprefix(f"{INTERNET}:").strip())
+        # A zone (fe80::1%eth0) is for the host that it is on alone.
+        return None if "%" in text else ip_address(text)
     except ValueError:
         return None
 
@@ -169,16 +176,32 @@ def _of_name(network: Network, text: str, family: int) -> Endpoint:
             f"{text!r} fits several things: {', '.join(found)} (expected the id of one)"
         )
     if not found:
-        raise InputError(
-            f"{text!r} is nothing in this network "
-            "(expected an interface, instance, group, their name, an address, or internet)"
-        )
+        raise InputError(f"{text!r} is nothing in this network ({_hint(network, text)})")
     if interface_ids:
         interface = network.interfaces[found[0]]
         return Endpoint(
             label=label_of(network, interface), ends=(_end_of(network, interface, family),)
         )
     return _of_group(network, found[0], family)
+
+
+def _hint(network: Network, text: str) -> str:
+    """Return the names that may have been meant, else what may be written."""
+    names = {INTERNET: None}
+    for interface in network.interfaces.values():
+        names |= dict.fromkeys(interface.names)
+    for instance in network.instances.values():
+        names |= dict.fromkeys(instance.names)
+    for gateway in network.nat_gateways.values():
+        names |= dict.fromkeys(gateway.names)
+    for group in network.groups.values():
+        names |= dict.fromkeys((*filter(None, [group.name]), *group.names))
+    word = text.casefold()
+    near = [each for each in names if word and word in each.casefold()]
+    near += [each for each in get_close_matches(text, names) if each not in near]
+    if near:
+        return f"did you mean {', '.join(near[:_MOST_HINTS])}?"
+    return "expected an interface, instance, group, their name, an address, or internet"
 
 
 def _of_group(network: Network, group_id: str, family: int) -> Endpoint:
@@ -189,7 +212,8 @@ def _of_group(network: Network, group_id: str, family: int) -> Endpoint:
     left_out = tuple(
         label_of(network, member) for member in members if not _address(member, family)
     )
-    return Endpoint(label=f"group {group_id}", ends=ends, group_id=group_id, left_out=left_out)
+    label = f"group {group_text(network, group_id)}"
+    return Endpoint(label=label, ends=ends, group_id=group_id, left_out=left_out)
 
 
 def _interface_ids_of(network: Network, text: str) -> Iterator[str]:
@@ -229,6 +253,14 @@ def label_of(network: Network, interface: NetworkInterface) -> str:
     # A Name tag comes before a logical id that only repeats the id.
     name = next((each for each in names if each != interface.interface_id), None)
     return interface.interface_id if name is None else f"{name} ({interface.interface_id})"
+
+
+def group_text(network: Network, group_id: str) -> str:
+    """Write a group: its name and id."""
+    group = network.groups.get(group_id)
+    names = () if group is None else (group.name, *group.names)
+    name = next((each for each in names if each and each != group_id), None)
+    return group_id if name is None else f"{name} ({group_id})"
 
 
 def _address(interface: NetworkInterface, family: int) -> Address | None:

@@ -15,10 +15,11 @@ from secgroup.net.ports import PortRange, Traffic, parse_service
 from secgroup.net.protocol import icmp_of
 from secgroup.reference.alike import alike
 from secgroup.reference.box import parts_text
-from secgroup.reference.change import AddAclEntry, Change, Wanted, lift
+from secgroup.reference.change import AddAclEntry, Change
 from secgroup.reference.endpoint import OutsideEnd, parse_literal
 from secgroup.reference.explanation import Block, Explanation, Outcome
 from secgroup.reference.journey import Answer, AtInterface, Journey, Leg, OnTheWay, Step
+from secgroup.reference.lift import Wanted, lift
 from secgroup.reference.memory import AS_DOCUMENTED, Switches
 from secgroup.reference.question import Pair, Part, Question, decide_pair, pairs_of
 from secgroup.reference.telling import line_of, tell
@@ -76,6 +77,18 @@ def explain(
         family=_family(traffic, source, destination, ipv6=ipv6),
         client_ports=client_ports,
     )
+    return ask(network, question, switches=switches)
+
+
+def ask(network: Network, question: Question, *, switches: Switches = AS_DOCUMENTED) -> Explanation:
+    """Answer a question about a network.
+
+    Raises
+    ------
+    InputError
+        An end of it means nothing or several things.
+
+    """
     found = question.endpoints(network)
     ways = Ways(network, switches=switches)
     clients = question.ports_of(found[0])
@@ -95,6 +108,12 @@ def explain(
         blocks, changes, proof = _remedy(ways, question)
         if answer is Answer.NO and proof is Answer.UNKNOWN:
             notes += ("with the changes below the answer would be unknown, not yes",)
+        notes += tuple(
+            f"the changes are for {each.label} alone"
+            for end in found
+            for each in end.ends
+            if changes and isinstance(each, OutsideEnd) and each.is_single
+        )
     return Explanation(
         source=found[0].label,
         destination=found[1].label,
@@ -201,10 +220,17 @@ def _parts_text(
 
 
 def _key(journey: Journey) -> tuple[object, ...]:
-    """Return what makes an outcome distinct: what refuses, or the reasons of a yes."""
+    """Return what makes an outcome distinct: what refuses, or the reasons of a yes.
+
+    The end of a handshake, which only TCP has, is not one.
+    """
     conversation = journey.conversation
     if journey.answer is Answer.YES:
-        steps: Iterable[Step] = (step for step in journey.steps if isinstance(step, AtInterface))
+        steps: Iterable[Step] = (
+            step
+            for step in journey.steps
+            if isinstance(step, AtInterface) and step.leg is not Leg.AGAIN
+        )
     else:
         steps = (step for step in journey.steps if step.answer is journey.answer)
     return tuple(_step_key(step, conversation.destination_id) for step in steps)

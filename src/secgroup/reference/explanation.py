@@ -5,10 +5,15 @@ Owns how an answer is laid out; `explain` finds it.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from secgroup.net.direction import Direction
 from secgroup.reference.change import Change
 from secgroup.reference.journey import Answer, Leg
+
+MARKS: Final = {Answer.YES: "✓", Answer.NO: "✗", Answer.UNKNOWN: "?"}
+#: Pairs that a title names before it counts the others.
+_NAMED: Final = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,6 +182,15 @@ class Explanation:
         """The question, as it was understood."""
         return f"{self.source} → {self.destination}: {self.service}, IPv{self.family}"
 
+    def title_of(self, outcome: Outcome) -> str:
+        """Say which part of the question an outcome is; empty when it is all of it."""
+        parts = ["; or ".join(outcome.parts)] if outcome.parts else []
+        if any(pair != outcome.pairs[0] for each in self.outcomes for pair in each.pairs):
+            pairs = [f"{source} → {destination}" for source, destination in outcome.pairs]
+            more = len(pairs) - _NAMED
+            parts.insert(0, ", ".join(pairs[:_NAMED]) + (f" and {more} more" if more > 0 else ""))
+        return f"{outcome.answer.value} for {'; '.join(parts)}" if parts else ""
+
     @property
     def conclusion(self) -> str:
         """What the changes come to; empty when the answer is yes."""
@@ -194,7 +208,9 @@ class Explanation:
         yield from (f"note: {note}" for note in self.notes)
         for outcome in self.outcomes:
             yield ""
-            yield outcome_title(outcome)
+            title = self.title_of(outcome)
+            if title:
+                yield title
             for message in outcome.told:
                 yield f"  {message.leg.value}: {message.text}"
                 for line in message.lines:
@@ -211,22 +227,3 @@ class Explanation:
             yield f"     change: {change}"
         if self.conclusion:
             yield self.conclusion
-
-
-MARKS = {Answer.YES: "✓", Answer.NO: "✗", Answer.UNKNOWN: "?"}
-
-#: Pairs that a title names before it counts the others.
-_NAMED = 5
-
-
-def outcome_title(outcome: Outcome) -> str:
-    """Write which pairs and which part an outcome is about, and its answer."""
-    pairs = [f"{source} → {destination}" for source, destination in outcome.pairs]
-    title = f"{outcome.answer.value}: {pairs[0]}"
-    if outcome.parts:
-        title += f"; {'; or '.join(outcome.parts)}"
-    if len(pairs) > 1:
-        more = len(pairs) - 1 - _NAMED
-        others = ", ".join(pairs[1 : 1 + _NAMED]) + (f" and {more} more" if more > 0 else "")
-        title += f" (likewise {others})"
-    return title

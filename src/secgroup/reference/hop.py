@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv4Network, IPv6Network
 from typing import Final
 
+from secgroup.model.group import PrefixListReference
 from secgroup.model.interface import NetworkInterface
 from secgroup.model.route import Route, RouteTable, TargetKind
 from secgroup.net.address import Address, Prefix
@@ -79,6 +80,10 @@ class Hops:
             text = f"the route table of {at.subnet_id} is not in the files"
             return self._end(packet, at.subnet_id, text)
         place = at.vpc_id if table is None else table.route_table_id
+        unread = None if table is None else self._unread_list(table)
+        if route is None and unread is not None:
+            text = f"whether {unread}, not in the files, has {packet.destination} is not known"
+            return self._end(packet, place, text)
         if route is None:
             text = f"has no route for {packet.destination}"
             return self._stop(packet, place, "NO_ROUTE_TO_DESTINATION", text, subnet_id)
@@ -96,6 +101,15 @@ class Hops:
         )
         hop = _TARGETS[route.target.kind](self, packet, at, route)
         return replace(hop, steps=(step, *hop.steps))
+
+    def _unread_list(self, table: RouteTable) -> str | None:
+        """Return a prefix list that a route is for, and whose entries are not in the files."""
+        for route in table.routes:
+            if isinstance(route.destination, PrefixListReference):
+                found = self.network.prefix_lists.get(route.destination.prefix_list_id)
+                if found is None or found.entries is None:
+                    return route.destination.prefix_list_id
+        return None
 
     def deliver(self, packet: Packet, vpc_id: str, place: str, steps: tuple[OnTheWay, ...]) -> Hop:
         """Hand a packet to whoever in the VPC has its destination; `place` says if nobody does."""

@@ -15,6 +15,7 @@ from secgroup.net.direction import Direction
 from secgroup.net.packet import Packet
 from secgroup.net.protocol import TCP, UDP, TcpFlag, protocol_name
 from secgroup.reference.decide import decide
+from secgroup.reference.endpoint import is_public
 from secgroup.reference.hop import Hop, Hops, note
 from secgroup.reference.journey import (
     Answer,
@@ -146,24 +147,34 @@ class _Walk:
         """Return the interface that is meant, when no way leads there and we shall go on."""
         if not self.go_on or any(step.answer is Answer.UNKNOWN for step in hop.steps):
             return None
-        meant = self.conversation.source
-        if self._leg is not Leg.BACK:
-            meant_id = self.conversation.destination_id
-            meant = Outside.INTERNET if meant_id is None else self.network.interfaces[meant_id]
-        if isinstance(meant, Outside) or not meant.has_address(hop.packet.destination):
-            return None
-        return meant
+        meant = self._meant()
+        return None if meant is None or not meant.has_address(hop.packet.destination) else meant
+
+    def _meant(self) -> NetworkInterface | None:
+        """Return the interface that the packet is for; None outside of the network."""
+        if self._leg is Leg.BACK:
+            source = self.conversation.source
+            return source if isinstance(source, NetworkInterface) else None
+        meant_id = self.conversation.destination_id
+        return None if meant_id is None else self.network.interfaces[meant_id]
 
     def _receive(
         self, packet: Packet, at: NetworkInterface, previous: NetworkInterface | None
     ) -> _Arrival | None:
+        gateway = self.ways.nat_of.get(at.interface_id)
+        meant = self._meant()
+        arrives = gateway is None and at.has_address(packet.destination)
+        if arrives and meant is not None and meant.interface_id != at.interface_id:
+            # VPCs may have the same blocks: somebody else has the address where the routes lead.
+            text = f"{packet.destination} is {at.interface_id} here, not {meant.interface_id}"
+            self._refuse(at.vpc_id, packet, "NO_PATH", text)
+            return None
         if not self._passes(packet, at, Direction.INGRESS, previous):
             return None
-        gateway = self.ways.nat_of.get(at.interface_id)
         if gateway is not None:
             translated = self._translate(packet, at, gateway)
             return None if translated is None else self._emit(translated, at)
-        if at.has_address(packet.destination):
+        if arrives:
             return _Arrival(packet=packet, place=at)
         if at.interface_type in OPAQUE_TYPES:
             text = f"what a {at.interface_type} does with packets is not modelled"
@@ -256,7 +267,9 @@ class _Walk:
     def _enter(self, packet: Packet, place: Outside) -> Hop:
         """Let a packet in from where it stands outside of every interface."""
         if place is Outside.INTERNET:
-            return self._hops.inbound(packet)
+            if is_public(packet.source):
+                return self._hops.inbound(packet)
+            return self._from_elsewhere(packet)
         # What left the network this way comes back to whoever has the address.
         vpc_id = next(
             self.network.interfaces[step.interface_id].vpc_id
@@ -265,6 +278,18 @@ class _Walk:
         )
         step = note(place.value, packet, Answer.YES, "answers")
         return self._hops.deliver(packet, vpc_id, vpc_id, (step,))
+
+    def _from_elsewhere(self, packet: Packet) -> Hop:
+        """Let in what comes from a private address that is nowhere in the network.
+
+        How it gets in is not known; that it must pass the receiver is.
+        """
+        text = f"nothing says where packets of {packet.source} enter the network"
+        step = note(str(packet.source), packet, Answer.UNKNOWN, text, "UNKNOWN_RESOURCE")
+        meant = self._meant()
+        if meant is None or not meant.has_address(packet.destination):
+            return Hop(packet=packet, steps=(step,))
+        return Hop(packet=packet, steps=(step,), interface=meant)
 
     # ---------------------------------------------------------------------- notes
 

@@ -6,14 +6,16 @@ that the answer of one is the answer of its whole part, exactly.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
 from secgroup.errors import InputError
 from secgroup.model.network import Network
+from secgroup.model.route import TargetKind
 from secgroup.net.address import Address
 from secgroup.net.ports import PortRange, Traffic
 from secgroup.net.protocol import ICMP, ICMPV6, TCP, UDP
+from secgroup.policy.routes import destinations
 from secgroup.reference.box import Box
 from secgroup.reference.cut import OnWay, cut
 from secgroup.reference.endpoint import (
@@ -32,10 +34,10 @@ from secgroup.reference.journey import (
     AtInterface,
     Conversation,
     Journey,
-    Leg,
     OnTheWay,
     Outside,
 )
+from secgroup.reference.partition import span_of, without
 from secgroup.reference.path import converse
 from secgroup.reference.ways import Ways
 
@@ -90,6 +92,7 @@ class Question:
                 f"from {source.label} to {destination.label} are over {MOST_PAIRS} pairs "
                 "(ask about one member)"
             )
+        source = _without_services(network, source, destination)
         if not pairs_of(source, destination):
             raise InputError(
                 f"from {source.label} to {destination.label} no packet passes the network "
@@ -106,6 +109,38 @@ class Question:
             for end in source.ends
         )
         return WIDE_PORTS if wide else LINUX_PORTS
+
+
+def _without_services(network: Network, source: Endpoint, destination: Endpoint) -> Endpoint:
+    """Return `source` without what is behind the gateway endpoints of the destinations' subnets.
+
+    The blocks of such a service are public, but it opens no connections of its own; and an answer
+    to it would go to the endpoint.
+    """
+    tables = [
+        network.route_table_of(end.interface.subnet_id)
+        for end in destination.ends
+        if isinstance(end, InterfaceEnd)
+    ]
+    taken = {
+        block
+        for table in tables
+        for route in (() if table is None else table.routes)
+        if route.target.kind is TargetKind.GATEWAY_ENDPOINT
+        for block in destinations(network, route)
+    }
+    ends = tuple(
+        replace(
+            end,
+            spans=without(
+                end.spans, (span_of(block) for block in taken if block.version == end.family)
+            ),
+        )
+        if isinstance(end, OutsideEnd) and not end.is_single
+        else end
+        for end in source.ends
+    )
+    return replace(source, ends=ends)
 
 
 def pairs_of(source: Endpoint, destination: Endpoint) -> tuple[Pair, ...]:
@@ -142,10 +177,9 @@ def decide_pair(
         As `converse` takes it.
 
     """
-    nowhere = _nowhere(pair)
-    if nowhere is not None:
-        box = Box(protocol=-1, points=((0, 255),))
-        yield Part(box, Journey(conversation=conversation_of(pair, box), steps=(nowhere,)))
+    if isinstance(pair[0], NobodysEnd):
+        for box in cut(ways, pair, service, clients, OnWay()):
+            yield _nobodys(pair, pair[0], box)
         return
     on_way = OnWay()
     while True:
@@ -171,33 +205,17 @@ def decide_pair(
         yield Part(box, converse(ways, conversation_of(pair, box), go_on=go_on))
 
 
-def _nowhere(pair: Pair) -> OnTheWay | None:
-    """Return the one step of a conversation that cannot begin."""
-    source = pair[0]
-    if isinstance(source, InterfaceEnd):
-        return None
-    if isinstance(source, OutsideEnd) and (
-        not source.is_single or is_public(source.representative)
-    ):
-        return None
-    packet = conversation_of(pair, Box(protocol=-1, points=((0, 255),))).opener
-    if isinstance(source, NobodysEnd):
-        return OnTheWay(
-            leg=Leg.THERE,
-            place=source.vpc_id,
-            packet=packet,
-            answer=Answer.NO,
-            text=f"nobody in {source.vpc_id} has {source.address}",
-            code="NO_SOURCE_OR_DESTINATION",
-        )
-    return OnTheWay(
-        leg=Leg.THERE,
-        place=source.label,
-        packet=packet,
-        answer=Answer.UNKNOWN,
-        text=f"nothing says where packets of {source.label} enter the network",
-        code="UNKNOWN_RESOURCE",
+def _nobodys(pair: Pair, source: NobodysEnd, box: Box) -> Part:
+    """Return a part of a question whose conversation cannot begin."""
+    talk = conversation_of(pair, box)
+    step = OnTheWay(
+        place=source.vpc_id,
+        packet=talk.opener,
+        answer=Answer.NO,
+        text=f"nobody in {source.vpc_id} has {source.address}",
+        code="NO_SOURCE_OR_DESTINATION",
     )
+    return Part(box, Journey(conversation=talk, steps=(step,)))
 
 
 def conversation_of(pair: Pair, box: Box) -> Conversation:
@@ -218,15 +236,20 @@ def conversation_of(pair: Pair, box: Box) -> Conversation:
     )
 
 
-#: What stands for many ports, and for many ICMP types and codes: https and echo requests.
-_FAMILIAR: Final = {TCP: 443, UDP: 443, ICMP: 8 * 256, ICMPV6: 128 * 256}
+#: What stands for many ports (https, ssh, ...), and for many ICMP types and codes (echo requests).
+_FAMILIAR: Final = {
+    TCP: (443, 22, 80, 8080),
+    UDP: (443, 53, 123),
+    ICMP: (8 * 256,),
+    ICMPV6: (128 * 256,),
+}
 
 
 def _point(box: Box) -> int:
     """Return a port, or ICMP type and code, of a box: a familiar one where it has it."""
-    familiar = _FAMILIAR[box.protocol]
-    if any(first <= familiar <= last for first, last in box.points):
-        return familiar
+    for familiar in _FAMILIAR[box.protocol]:
+        if any(first <= familiar <= last for first, last in box.points):
+            return familiar
     return box.points[0][0]
 
 
@@ -237,12 +260,12 @@ def _address(end: End, box: Box) -> Address:
 
 
 def _destination(source: End, destination: End, box: Box) -> Address:
-    """Return the address that the opener goes to: from outside, a public one."""
+    """Return the address that the opener goes to: from the internet, a public one."""
     if not isinstance(destination, InterfaceEnd):
         return _address(destination, box)
     if destination.public is not None:
         return destination.public
-    if isinstance(source, OutsideEnd):
+    if isinstance(source, OutsideEnd) and is_public(source.representative):
         for private in destination.interface.ipv4:
             if private.address == destination.address and private.public is not None:
                 return private.public

@@ -9,13 +9,12 @@ from typing import Final
 from secgroup.decision import Decision, Reason
 from secgroup.net.direction import Direction
 from secgroup.policy.policy import InterfacePolicy
-from secgroup.reference.endpoint import label_of
+from secgroup.reference.endpoint import group_text, label_of
 from secgroup.reference.explanation import AclLine, Line, Message, RuleLine
 from secgroup.reference.journey import AtInterface, Journey, OnTheWay, Step
 from secgroup.reference.ways import Ways
 from secgroup.reference.wording import (
     entry_text,
-    group_text,
     packet_text,
     rule_of,
     rule_text,

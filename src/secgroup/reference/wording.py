@@ -19,16 +19,9 @@ from secgroup.net.protocol import TCP, UDP, protocol_name
 from secgroup.policy.permission import Permission
 from secgroup.policy.policy import ALWAYS_TRACKED_TYPES, InterfacePolicy
 from secgroup.policy.routes import most_specific
+from secgroup.reference.endpoint import group_text
 from secgroup.reference.journey import AtInterface, Leg
 from secgroup.reference.ways import Ways
-
-
-def group_text(network: Network, group_id: str) -> str:
-    """Write a group: its name and id."""
-    group = network.groups.get(group_id)
-    names = () if group is None else (group.name, *group.names)
-    name = next((each for each in names if each and each != group_id), None)
-    return group_id if name is None else f"{name} ({group_id})"
 
 
 def peer_text(network: Network, peer: Peer) -> str:
@@ -64,13 +57,19 @@ def rule_of(network: Network, policy: InterfacePolicy, rule_id: str) -> Security
 
 def wanted_text(packet: Packet) -> str:
     """Write a packet's protocol and destination port, or ICMP type and code."""
-    parts = [protocol_name(packet.protocol)]
+    parts = [kind_text(packet)]
     parts += [
         str(each)
         for each in (packet.destination_port, packet.icmp_type, packet.icmp_code)
         if each is not None
     ]
     return "/".join(parts)
+
+
+def kind_text(packet: Packet) -> str:
+    """Write a packet's protocol: its name, or `protocol 47`."""
+    name = protocol_name(packet.protocol)
+    return f"protocol {name}" if name.isdigit() else name
 
 
 def packet_text(packet: Packet) -> str:
@@ -84,7 +83,7 @@ def packet_text(packet: Packet) -> str:
     )
     if packet.source_port is None:
         source, destination = str(packet.source), str(packet.destination)
-    kind = protocol_name(packet.protocol)
+    kind = kind_text(packet)
     if packet.tcp is not None:
         kind = f"tcp {'-'.join(flag.name or '' for flag in packet.tcp.flags)}"
     elif packet.icmp is not None:
@@ -201,7 +200,7 @@ def tracking(ways: Ways, step: AtInterface) -> tuple[bool | None, str]:
     policy = ways.policy.at(step.interface_id)
     reason = step.decision.reason
     if reason is Reason.ESTABLISHED:
-        return True, "of a tracked flow: no rule is asked"
+        return True, "no rule is asked"
     if reason is Reason.RELATED:
         return None, "about a flow that passes here: no rule is asked"
     if reason is Reason.NEW:

@@ -563,7 +563,9 @@ class _Rows:
             ends[self._packets.direction[each]] = firewall.interfaces[interfaces[each]]
         firewall.adopt(
             packet,
-            Place(sender=ends[Direction.EGRESS], receiver=ends[Direction.INGRESS]),
+            firewall._who.every_end(
+                Place(sender=ends[Direction.EGRESS], receiver=ends[Direction.INGRESS]), packet
+            ),
             int(self.connections[row]),
             int(self._frames[row]),
             int(self._times_ns[row]),

@@ -303,6 +303,10 @@ class Connections:
         """Return those that were open before the capture, by number."""
         return [each for each in self._all if each.was_open]
 
+    def after_close(self) -> int:
+        """Count the packets that were rejected after the end of their connection."""
+        return sum(each.late for each in self._all)
+
     def of(self, packet: Packet, *, frame: int, time_ns: int, scope: str | None) -> Connection:
         """Return the connection of `packet`, a new one if it opens one or is the first."""
         key = identity_of(packet, scope)

@@ -135,7 +135,7 @@ class Firewall:
         """
         self._move_clock(frame)
         packet = frame.datagram
-        if packet is not None and self._copies is not None and self._copies.is_copy(frame):
+        if self._copies is not None and self._copies.is_copy(frame):
             self.census.add(Undecided.COPY)
             return ()
         place = self._who.place(frame)
@@ -259,7 +259,7 @@ class Firewall:
             if connection.was_open and connection.packets == 0 and self._adopts:
                 connection.adoption = adopt(
                     packet,
-                    place,
+                    self._who.every_end(place, packet),
                     TableEntries(self._memory.flows),
                     lambda syn, way: self._decide_places(frame, syn, way, None),
                 )

@@ -13,22 +13,23 @@ from secgroup.decision import Reason
 from secgroup.net.address import Address
 from secgroup.net.direction import Direction
 from secgroup.net.packet import Packet
-from secgroup.net.protocol import ICMP, ICMPV6
+from secgroup.net.protocol import ICMP, ICMPV6, TCP, UDP
 from secgroup.replay.connections import Connection, Leg
-from secgroup.replay.firewall import Firewall
+from secgroup.replay.summary import Replayed
 
 #: A flow without an entry is alive if it passed a packet within this: the shortest time that
 #: AWS keeps an established TCP connection by default (350 s, on Nitro v6).
 RECENT_MS: Final = 350_000
 
 
-def live_lines(firewall: Firewall) -> Iterator[str]:
+def live_lines(firewall: Replayed) -> Iterator[str]:
     """Yield a line for every flow that is alive: tracked ones by age, then the others."""
     for flow in firewall.connections():
         yield json.dumps(_tracked(flow, firewall.now_ms))
     for connection in firewall.observed:
         for leg in connection.legs.values():
-            if _is_alive_without_entry(connection, leg, firewall.now_ms):
+            is_there = leg.interface.interface_id in firewall.network.interfaces
+            if is_there and _is_alive_without_entry(connection, leg, firewall.now_ms):
                 yield json.dumps(_without_entry(connection, leg, firewall.now_ms))
 
 
@@ -46,14 +47,13 @@ def _tracked(flow: Flow, now_ms: int) -> dict[str, Any]:
     key = flow.key
     ends = ((key.inside, key.inside_port), (key.outside, key.outside_port))
     source, destination = ends if flow.opener is Direction.EGRESS else ends[::-1]
-    has_ports = flow.key.query is None and key.inside_port + key.outside_port > 0
     return {
         "tracking": "tracked",
         "interface_id": flow.interface_id,
         "owner": key.owner,
         "protocol": key.protocol,
         "direction": str(flow.opener),
-        **_ends(source, destination, has_ports=has_ports),
+        **_ends(source, destination, has_ports=key.protocol in (TCP, UDP)),
         "icmp_type": None if key.query is None else key.query.type,
         "icmp_identifier": None if key.query is None else key.inside_port,
         "state": flow.state.name,

@@ -107,6 +107,10 @@ class ObservedConnections:
         rows = np.flatnonzero(self._columns.records[:, MARKS] & WAS_OPEN)
         return [self.numbered(row + 1) for row in rows.tolist()]
 
+    def after_close(self) -> int:
+        """Count the packets that were rejected after the end of their connection."""
+        return int(self._columns.records[:, LATE].sum())
+
     def numbered(self, number: int) -> Connection:
         """Return the connection with this number."""
         found = self._made.get(number)

@@ -49,6 +49,10 @@ class Sequenced(Protocol):
         """Return those that were open before the capture."""
         ...
 
+    def after_close(self) -> int:
+        """Count the packets that were rejected after the end of their connection."""
+        ...
+
 
 @dataclass(slots=True)
 class InterfaceCount:
@@ -287,6 +291,11 @@ class Summary:
         return sum(
             count for (verdict, _), count in self.tally.reasons.items() if verdict is Verdict.REJECT
         )
+
+    @property
+    def after_close(self) -> int:
+        """How many packets were rejected after their connection had come to its own end."""
+        return self.firewall.observed.after_close()
 
     @property
     def connections(self) -> list[Connection]:

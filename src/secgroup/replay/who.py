@@ -18,6 +18,7 @@ from secgroup.model.route import TargetKind
 from secgroup.net.address import Address
 from secgroup.net.capture import Frame
 from secgroup.net.direction import Direction
+from secgroup.net.packet import Packet
 from secgroup.policy.routes import most_specific
 
 #: Addresses and pairs of addresses that are remembered at once; a capture may hold any number.
@@ -205,6 +206,29 @@ class Who:
         if direction is Direction.EGRESS:
             return Place(sender=interface, scope=scope)
         return Place(receiver=interface, scope=scope)
+
+    def every_end(self, place: Place, packet: Packet) -> Place:
+        """Return `place` with the other captured interface that the packet's connection passes.
+
+        Where several interfaces were captured, a frame is decided at one of them only; the same
+        connection may be decided at the one that has the packet's other address.
+        """
+        known = place.sender or place.receiver
+        if known is None or len(self._at) < 2:
+            return place
+        if place.sender is None:
+            return place._replace(sender=self._captured_with(packet.source, known))
+        if place.receiver is None:
+            return place._replace(receiver=self._captured_with(packet.destination, known))
+        return place
+
+    def _captured_with(self, address: Address, known: NetworkInterface) -> NetworkInterface | None:
+        """Return the captured interface with an address; of the VPC of `known` if several have."""
+        for each in self._at.values():
+            is_there = each.interface_id in self._network.interfaces and each.has_address(address)
+            if is_there and (each.vpc_id == known.vpc_id or not self._is_shared(address)):
+                return each
+        return None
 
     def _captured_at(self, frame: Frame) -> NetworkInterface | None:
         found = self._at.get(str(frame.interface))

@@ -1,5 +1,6 @@
 """Network ACLs of a template, with their entries."""
 
+from dataclasses import replace
 from ipaddress import IPv6Network
 
 from secgroup.errors import InputError
@@ -8,11 +9,12 @@ from secgroup.model.external import External
 from secgroup.model.network_acl import NetworkAcl, NetworkAclEntry
 from secgroup.model.vpc import Vpc
 from secgroup.net.address import Prefix
-from secgroup.net.ports import Traffic, parse_protocol, traffic_of
+from secgroup.net.ports import Traffic, every_port_of, parse_protocol, traffic_of
 from secgroup.net.protocol import ICMP, ICMPV6, TCP, UDP
 from secgroup.sources.cfn_item import Item, ipv4_only, ipv6_only
 from secgroup.sources.cfn_stack import Resource, Stack
 from secgroup.sources.cfn_vpc import Vpcs, by_property, default_acl_id
+from secgroup.sources.draft import listed
 from secgroup.sources.parameters import Unknown
 
 
@@ -31,11 +33,29 @@ def add_acls(stack: Stack, vpcs: Vpcs) -> None:
     for resource in stack.of("NetworkAcl"):
         _add_acl(stack, vpcs, resource, acls.pop(resource.logical_id, []))
     for acl_id, entries in acls.items():
-        if acl_id not in stack.draft.of(NetworkAcl):
+        known = stack.draft.of(NetworkAcl).get(acl_id)
+        if known is None:
             stack.warn(
-                f"network ACL {acl_id} is not in the template; "
-                f"left out: {', '.join(each.logical_id for each in entries)}"
+                f"network ACL {acl_id} is not in the files; "
+                f"left out: {listed(each.logical_id for each in entries)}"
             )
+        else:
+            _add_entries(stack, known, entries)
+
+
+def _add_entries(stack: Stack, acl: NetworkAcl, resources: list[Resource]) -> None:
+    """Put entries into an ACL from outside; one that it has already is the stack's own."""
+    entries = {(each.is_egress, each.rule_number): each for each in acl.entries}
+    for resource in resources:
+        entry = _entry(resource)
+        key = (entry.is_egress, entry.rule_number)
+        if entries.setdefault(key, entry) != entry:
+            raise stack.error(
+                f"{acl.network_acl_id} has another entry {entry.rule_number} in that direction",
+                resource.path,
+            )
+    ordered = tuple(entries[key] for key in sorted(entries))
+    stack.draft.of(NetworkAcl)[acl.network_acl_id] = replace(acl, entries=ordered)
 
 
 def _add_default_acl(stack: Stack, vpc: Vpc, acls: dict[str, list[Resource]]) -> None:
@@ -98,31 +118,37 @@ def _entry(resource: Resource) -> NetworkAclEntry:
     if action not in ("allow", "deny"):
         raise item.error(f"expected allow or deny, not {action}", "RuleAction")
     block = given[0]
+    traffic, unknown = _traffic_of_entry(item, block)
+    if unknown is not None:
+        block = unknown
     return NetworkAclEntry(
         rule_number=number,
         is_egress=item.flag("Egress", default=False),
         is_allow=action == "allow",
-        traffic=_traffic_of_entry(item, block),
+        traffic=traffic,
         cidr=External(block.text) if isinstance(block, Unknown) else block,
     )
 
 
-def _traffic_of_entry(item: Item, block: Prefix | Unknown) -> Traffic:
+def _traffic_of_entry(item: Item, block: Prefix | Unknown) -> tuple[Traffic, Unknown | None]:
+    """Return what an entry is about, and the port that only a deployment knows, if any."""
     protocol = item.parsed(parse_protocol, str(item.required("Protocol")), "Protocol")
-    first = last = None
     if protocol in (TCP, UDP):
-        ports = item.item("PortRange")
-        if ports is None:
+        numbers, names = item.item("PortRange"), ("From", "To")
+        if numbers is None:
             raise item.error("tcp and udp need a PortRange")
-        first, last = ports.number("From"), ports.number("To")
     elif protocol == ICMP or (protocol == ICMPV6 and isinstance(block, IPv6Network)):
         # With an IPv4 block the types of protocol 58 do not count (API reference,
         # CreateNetworkAclEntry).
-        icmp = item.item("Icmp")
-        if icmp is None:
+        numbers, names = item.item("Icmp"), ("Type", "Code")
+        if numbers is None:
             raise item.error("icmp needs Icmp with Type and Code (-1: all)")
-        first, last = icmp.number("Type"), icmp.number("Code")
+    else:
+        return every_port_of(protocol), None
+    unknown = numbers.unknown(*names)
+    if unknown is not None:
+        return every_port_of(protocol), unknown
     try:
-        return traffic_of(protocol, first, last)
+        return traffic_of(protocol, *map(numbers.number, names)), None
     except InputError as error:
         raise item.error(error.problem) from None

@@ -182,10 +182,14 @@ def derive_public(key: str, taken: Container[Address]) -> IPv4Address:
 
 
 def derive_ipv6_block(key: str, whole: IPv6Network, taken: Container[Prefix]) -> IPv6Network:
-    """Return a /56 of `whole` for what `key` names, none of `taken`."""
+    """Return a /56 of `whole` for what `key` names, none of `taken`.
+
+    It is written with `00::/56` at its end, because that is where templates cut it to write
+    the /64 blocks of their subnets.
+    """
     bits = 56 - whole.prefixlen
     number = _hash(key) % 2**bits
-    while (block := _nth_56(whole, number)) in taken:
+    while (block := _nth_56(whole, number)) in taken or not str(block).endswith("00::/56"):
         number = (number + 1) % 2**bits
     return block
 

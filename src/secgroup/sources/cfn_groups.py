@@ -21,7 +21,7 @@ from secgroup.model.group import (
 from secgroup.model.prefix_list import PrefixList
 from secgroup.model.vpc import Vpc
 from secgroup.net.address import Prefix
-from secgroup.net.ports import parse_protocol, traffic_of
+from secgroup.net.ports import ALL_TRAFFIC, Traffic, every_port_of, parse_protocol, traffic_of
 from secgroup.net.protocol import ICMP
 from secgroup.sources.cfn_item import Item, ipv4_only, ipv6_only
 from secgroup.sources.cfn_stack import Resource, Stack
@@ -68,15 +68,18 @@ class Groups:
         draft = self._stack.draft
         for vpc in list(draft.of(Vpc).values()):
             group_id = default_group_id(vpc.vpc_id)
-            known = draft.of(SecurityGroup).get(group_id)
-            if known is None and vpc.vpc_id in self._stack.resources:
+            if vpc.vpc_id in self._stack.resources and group_id not in draft.of(SecurityGroup):
                 self._add_default_group(vpc, standalone.pop(group_id, []))
-            elif known is not None and group_id in standalone:
-                rules = standalone.pop(group_id)
-                draft.of(SecurityGroup)[group_id] = _with_rules(known, rules)
         for group_id, rules in standalone.items():
-            names = listed(rule.rule_id for rule in rules)
-            self._stack.warn(f"security group {group_id} is not in the template; left out: {names}")
+            known = draft.of(SecurityGroup).get(group_id)
+            if known is not None:
+                new = [rule for rule in rules if rule not in known.rules]
+                draft.of(SecurityGroup)[group_id] = _with_rules(known, new)
+            else:
+                names = listed(rule.rule_id for rule in rules)
+                self._stack.warn(
+                    f"security group {group_id} is not in the files; left out: {names}"
+                )
 
     # Which group a property means
 
@@ -169,25 +172,32 @@ class Groups:
         if len(given) != 1:
             found = " and ".join(given) or "none"
             raise item.error(f"expected one of {', '.join(_PEERS[is_egress])}, not {found}")
-        protocol = item.parsed(parse_protocol, str(item.required("IpProtocol")), "IpProtocol")
-        first, last = (
-            None if protocol is None else item.number("FromPort"),
-            None if protocol is None else item.number("ToPort"),
-        )
-        if protocol == ICMP and (first is None or last is None):
-            raise item.error("icmp needs FromPort (type) and ToPort (code), -1 for all")
-        try:
-            traffic = traffic_of(protocol, first, last)
-        except InputError as error:
-            raise item.error(error.problem) from None
+        traffic, unknown = self._traffic(item)
         return SecurityGroupRule(
             rule_id=rule_id,
             group_id=group_id,
             is_egress=is_egress,
             traffic=traffic,
-            peer=self._peer(item, given[0]),
+            # A rule that is known in part matches nothing: what it allows would be a guess.
+            peer=self._peer(item, given[0]) if unknown is None else External(unknown.text),
             description=str(item.text("Description") or ""),
         )
+
+    def _traffic(self, item: Item) -> tuple[Traffic, Unknown | None]:
+        """Return what a rule is about, and the port that only a deployment knows, if any."""
+        protocol = item.parsed(parse_protocol, str(item.required("IpProtocol")), "IpProtocol")
+        if protocol is None:
+            return ALL_TRAFFIC, None
+        unknown = item.unknown("FromPort", "ToPort")
+        if unknown is not None:
+            return every_port_of(protocol), unknown
+        first, last = item.number("FromPort"), item.number("ToPort")
+        if protocol == ICMP and (first is None or last is None):
+            raise item.error("icmp needs FromPort (type) and ToPort (code), -1 for all")
+        try:
+            return traffic_of(protocol, first, last), None
+        except InputError as error:
+            raise item.error(error.problem) from None
 
     def _peer(self, item: Item, name: str) -> Peer:
         if name in ("CidrIp", "CidrIpv6"):

@@ -108,6 +108,11 @@ class Item:
             raise self.error(f"expected a whole number, not {value[:40]!r}", name)
         return int(value)
 
+    def unknown(self, *names: str) -> Unknown | None:
+        """Return the first of these properties that only a deployment knows."""
+        values = (self.text(name) for name in names)
+        return next((value for value in values if isinstance(value, Unknown)), None)
+
     def prefix(self, name: str) -> Prefix | Unknown | None:
         """Return a CIDR block; host bits are zeroed."""
         value = self.text(name)

@@ -10,8 +10,14 @@ from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv4Network, IPv6Address
 from typing import Final
 
+from secgroup.errors import InputError
 from secgroup.model.group import SecurityGroup
-from secgroup.model.interface import ConnectionTracking, NetworkInterface
+from secgroup.model.interface import (
+    TIMEOUT_BOUNDS_S,
+    ConnectionTracking,
+    NetworkInterface,
+    tracking_of,
+)
 from secgroup.model.vpc import Subnet
 from secgroup.net.address import Prefix
 from secgroup.sources.cfn_addresses import Wanted
@@ -127,6 +133,9 @@ class Plan:
     ) -> Iterator[Planned]:
         logical_id = resource.logical_id
         key = logical_id if index == 0 else f"{logical_id}/eth{index}"
+        if not groups and resource.properties.get("LaunchTemplate") is not None:
+            # It may name groups: the default one instead of them would be a guess.
+            groups = [f"{logical_id}.LaunchTemplate"]
         planned = self._planned(item, key, groups=groups, zone=zone)
         if planned is None:
             return
@@ -329,8 +338,8 @@ def _tracking(item: Item) -> ConnectionTracking:
     part = item.item("ConnectionTrackingSpecification")
     if part is None:
         return ConnectionTracking()
-    return ConnectionTracking(
-        tcp_established_timeout=part.number("TcpEstablishedTimeout"),
-        udp_timeout=part.number("UdpTimeout"),
-        udp_stream_timeout=part.number("UdpStreamTimeout"),
-    )
+    seconds = {name: part.number(name) for name in TIMEOUT_BOUNDS_S}
+    try:
+        return tracking_of(seconds)
+    except InputError as error:
+        raise part.error(error.problem, error.path) from None

@@ -95,6 +95,13 @@ class Stack:
         )
         self.is_generated = _warn_of_transforms(document, draft, source)
         self._check_mentions(document)
+        for name in parameters:
+            kind = self._kind_of(name.partition(".")[0]) if "." in name else ""
+            if kind in PROPERTIES:
+                raise InputError(
+                    f"the template says it (of {kind} only addresses can be said, with --address)",
+                    source=f"--parameter {name}",
+                )
         self.resources = {each.logical_id: each for each in self._active()}
         self._by_kind: dict[str, list[Resource]] = {}
         for resource in self.resources.values():
@@ -253,7 +260,8 @@ class Stack:
         """Return a resource's attribute; Unknown where only a deployment has it."""
         resource = self._there(logical_id, path)
         if resource is None or resource.kind not in PROPERTIES:
-            return Unknown(f"{logical_id}.{name}")
+            said = self.scope.said(f"{logical_id}.{name}")
+            return Unknown(f"{logical_id}.{name}") if said is None else said
         self._check_attribute(resource.kind, name, path)
         if name in _OWN_ID.get(resource.kind.removeprefix(EC2), ("Id",)):
             return logical_id

@@ -60,6 +60,12 @@ def is_describe(value: Mapping[str, Any]) -> bool:
     return any(key in value for key in (*KINDS, *_ATTRIBUTES, _ENTRIES))
 
 
+def is_other_answer(value: Mapping[str, Any]) -> bool:
+    """Tell whether a JSON object looks like describe output of nouns that are not read."""
+    keys = [key for key in value if key not in _OF_THE_ANSWER]
+    return bool(keys) and all(key[:1].isupper() and type(value[key]) is list for key in keys)
+
+
 class Answers:
     """The nouns of several answers, by the key that they stand under.
 
@@ -152,13 +158,16 @@ def read(answers: Answers, draft: Draft) -> None:
     readers: tuple[tuple[str, Callable[[Node], Noun]], ...] = (
         ("InternetGateways", routes.read_internet_gateway),
         ("EgressOnlyInternetGateways", routes.read_egress_only_gateway),
-        ("Addresses", routes.read_address),
         ("VpcPeeringConnections", routes.read_peering),
         ("VpcEndpoints", routes.read_endpoint),
     )
     for key, reader in readers:
         for node in answers.nodes[key]:
             _add(draft, node, reader(node))
+    for node in answers.nodes["Addresses"]:
+        # A carrier's or a customer's address is none of the internet's, and is not modelled.
+        if node.text_or_none("PublicIp") or not routes.is_of_another_network(node):
+            _add(draft, node, routes.read_address(node))
     for kind, kept in answers.nodes.items():
         for line in unmodelled(kind, kept):
             draft.warn(line)

@@ -16,10 +16,12 @@ from secgroup.model.group import GroupReference, Peer, PrefixListReference, Secu
 from secgroup.model.interface import (
     GROUPLESS_TYPES,
     LOAD_BALANCER_TYPE,
+    TIMEOUT_BOUNDS_S,
     ConnectionTracking,
     Instance,
     NetworkInterface,
     PrivateIpv4,
+    tracking_of,
 )
 from secgroup.model.network_acl import NetworkAcl, NetworkAclEntry
 from secgroup.model.vpc import Vpc
@@ -271,33 +273,28 @@ def _private_addresses(node: Node) -> tuple[PrivateIpv4, ...]:
     return tuple(dict.fromkeys(found))
 
 
-#: Field of the configuration, its least and greatest value (ConnectionTrackingSpecification).
-_TIMEOUTS: Final = (
-    ("TcpEstablishedTimeout", 60, 432_000),
-    ("UdpTimeout", 30, 60),
-    ("UdpStreamTimeout", 60, 180),
-)
-
-
 def _tracking(node: Node) -> ConnectionTracking:
     configured = node.node("ConnectionTrackingConfiguration")
     if configured is None:
         return ConnectionTracking()
-    seconds = [configured.integer_or_none(key) for key, _, _ in _TIMEOUTS]
-    for value, (key, least, greatest) in zip(seconds, _TIMEOUTS, strict=True):
-        if value is not None and not least <= value <= greatest:
-            raise configured.error(f"{value} is not within {least}-{greatest} seconds", key)
-    return ConnectionTracking(
-        tcp_established_timeout=seconds[0],
-        udp_timeout=seconds[1],
-        udp_stream_timeout=seconds[2],
-    )
+    seconds = {name: configured.integer_or_none(name) for name in TIMEOUT_BOUNDS_S}
+    try:
+        return tracking_of(seconds)
+    except InputError as error:
+        raise configured.error(error.problem, error.path) from None
+
+
+#: Who asks for the interfaces of application and classic load balancers, whose InterfaceType is
+#: `interface`: their ports are other ones than a Linux host's.
+_LOAD_BALANCING: Final = "amazon-elb"
 
 
 def read_interface(node: Node, *, instance_id: str | None = None) -> NetworkInterface:
     """Read a NetworkInterface, or one that is nested in the instance `instance_id`."""
     attachment = node.node("Attachment")
     interface_type = node.text_or_none("InterfaceType") or "interface"
+    if interface_type == "interface" and node.text_or_none("RequesterId") == _LOAD_BALANCING:
+        interface_type = "load_balancer"
     group_ids = tuple(dict.fromkeys(each.text("GroupId") for each in node.nodes("Groups")))
     if not group_ids and interface_type not in (*GROUPLESS_TYPES, LOAD_BALANCER_TYPE):
         raise node.error(

@@ -179,14 +179,14 @@ PROPERTIES: Final[Mapping[str, Properties]] = {
         harmless="Associations.NetworkAclAssociationId Associations.NetworkAclId OwnerId",
     ),
     "NetworkInterfaces": _table(
-        used=f"{_INTERFACE_USED} Attachment.InstanceId TagSet.Key TagSet.Value",
+        used=f"{_INTERFACE_USED} Attachment.InstanceId RequesterId TagSet.Key TagSet.Value",
         harmless=f"""
             {_INTERFACE_HARMLESS} Association.AllocationId Association.AssociationId
             Attachment.InstanceOwnerId AvailabilityZone AvailabilityZoneId
             Ipv6Address Ipv6Addresses.PublicIpv6DnsName Ipv6Native OutpostArn
             PrivateIpAddresses.Association.AllocationId
             PrivateIpAddresses.Association.AssociationId PublicDnsName PublicIpDnsNameOptions
-            RequesterId RequesterManaged
+            RequesterManaged
         """,
         not_modelled=f"{_INTERFACE_NOT_MODELLED} AssociatedSubnets DenyAllIgwTraffic",
     ),

@@ -172,6 +172,11 @@ def read_nat_gateway(node: Node) -> tuple[NatGateway, tuple[NetworkInterface, ..
     return gateway, interfaces
 
 
+def is_of_another_network(node: Node) -> bool:
+    """Tell whether an Address is a carrier's (Wavelength) or a customer's own (Outposts)."""
+    return bool(node.text_or_none("CarrierIp") or node.text_or_none("CustomerOwnedIp"))
+
+
 def read_address(node: Node) -> ElasticAddress:
     """Read an Address."""
     return ElasticAddress(

@@ -6,6 +6,7 @@ what the values mean.
 """
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 from unicodedata import category
@@ -41,21 +42,32 @@ def decode(content: bytes, *, source: str) -> str:
         ) from None
 
 
+def _object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Make an object of its pairs; the standard library would keep the last of two alike."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        ((twice, _),) = Counter(key for key, _ in pairs).most_common(1)
+        raise InputError(f"the key {shown(twice)} stands twice in one object")
+    return found
+
+
 def parse_json(text: str, *, source: str) -> Any:
     """Return the value that a JSON text spells.
 
     Raises
     ------
     InputError
-        It is not JSON, or nested without end.
+        It is not JSON, nested without end, or has a key twice in one object.
 
     """
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=_object_of)
     except json.JSONDecodeError as error:
         raise InputError(
             f"not JSON: {error.msg}", source=source, path=f"line {error.lineno}"
         ) from None
+    except InputError as error:
+        raise InputError(error.problem, source=source) from None
     except (RecursionError, ValueError):
         raise InputError("JSON nested too deep, or a number too long", source=source) from None
 

@@ -272,13 +272,14 @@ _TARGETS: Final[Mapping[TargetKind, type]] = {
 }
 
 
+_UNRESOLVED: Final = "cannot be resolved (a template may have it from --parameter NAME=VALUE)"
 _NOT_HERE: Final = "mentioned, but not in the files"
 _OUTSIDE: Final[Mapping[str, str]] = {
     "security group": f"{_NOT_HERE}; matches nothing (bring it with --with)",
     "prefix list": f"{_NOT_HERE}; matches nothing (bring its entries with --with)",
     "route target": f"{_NOT_HERE}; the way beyond it is unknown (bring it with --with)",
-    "literal": "cannot be resolved; matches nothing",
-    "block of an ACL entry": "cannot be resolved; an allow matches nothing, a deny everything",
+    "literal": f"{_UNRESOLVED}; matches nothing",
+    "block of an ACL entry": f"{_UNRESOLVED}; an allow matches nothing, a deny everything",
 }
 
 

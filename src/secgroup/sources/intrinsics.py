@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Network, ip_network
 from itertools import islice
 from typing import Final
@@ -19,6 +19,16 @@ from secgroup.sources.template import Value
 
 #: Zones of a region, by letter; `GetAZs` yields all of them, so that no `Select` runs out.
 ZONE_LETTERS: Final = "abcdef"
+
+#: The longest text that a function may make: CloudFormation takes no template over 1 MB.
+MAX_TEXT: Final = 1 << 20
+
+
+def _joined(scope: Scope, parts: Sequence[str], delimiter: str, path: str) -> str:
+    """Join texts, unless functions inside of functions have made them grow without end."""
+    if sum(map(len, parts)) + len(delimiter) * len(parts) > MAX_TEXT:
+        raise scope.error(f"a text of over {MAX_TEXT} characters", path)
+    return delimiter.join(parts)
 
 
 def _ref(scope: Scope, argument: Value, path: str) -> Evaluated | NoValue:
@@ -44,6 +54,7 @@ def _sub(scope: Scope, argument: Value, path: str) -> Evaluated:
         raise scope.error("expected a text, or a list of a text and its variables", path)
     parts: list[str] = []
     unknown = DYNAMIC in template
+    values: dict[str, Evaluated] = {}
     end = 0
     for match in VARIABLE.finditer(template):
         parts.append(template[end : match.start()])
@@ -52,10 +63,12 @@ def _sub(scope: Scope, argument: Value, path: str) -> Evaluated:
         if name.startswith("!"):
             parts.append("${" + name[1:] + "}")
             continue
-        value = _variable(scope, name, variables, path)
+        if name not in values:
+            values[name] = _variable(scope, name, variables, path)
+        value = values[name]
         unknown = unknown or isinstance(value, Unknown)
         parts.append(value.text if isinstance(value, Unknown) else scope.text(value, path))
-    text = "".join([*parts, template[end:]])
+    text = _joined(scope, [*parts, template[end:]], "", path)
     return Unknown(text) if unknown else text
 
 
@@ -79,7 +92,7 @@ def _join(scope: Scope, argument: Value, path: str) -> Evaluated:
         each.text if isinstance(each, Unknown) else scope.text(each, f"{path}.1.{i}")
         for i, each in enumerate(parts)
     ]
-    joined = scope.text(delimiter, f"{path}.0").join(texts)
+    joined = _joined(scope, texts, scope.text(delimiter, f"{path}.0"), path)
     return Unknown(joined) if holds_unknown(parts) else joined
 
 
@@ -119,6 +132,10 @@ def _find_in_map(scope: Scope, argument: Value, path: str) -> Evaluated | NoValu
     for text in texts:
         found = found.get(text) if isinstance(found, dict) else None
     if found is not None:
+        # No function stands in Mappings (Template Reference), and none is evaluated.
+        for each in found if isinstance(found, list) else [found]:
+            if text_of(each) is None:
+                raise scope.error("expected a text or a list of texts in Mappings", path)
         return scope.evaluate(found, path)
     if isinstance(fallback, dict) and "DefaultValue" in fallback:
         return scope.value(fallback["DefaultValue"], f"{path}.3.DefaultValue")
@@ -180,7 +197,8 @@ def _base64(scope: Scope, argument: Value, path: str) -> Evaluated:
     value = scope.evaluate(argument, path)
     if isinstance(value, Unknown):
         return value
-    return base64.b64encode(scope.text(value, path).encode("utf-8", "replace")).decode()
+    text = scope.text(value, path)
+    return _joined(scope, [base64.b64encode(text.encode("utf-8", "replace")).decode()], "", path)
 
 
 def _length(scope: Scope, argument: Value, path: str) -> Evaluated:
@@ -196,7 +214,14 @@ def _to_json_string(scope: Scope, argument: Value, path: str) -> Evaluated:
     value = scope.evaluate(argument, path)
     if holds_unknown(value):
         return Unknown("Fn::ToJsonString")
-    return json.dumps(value, separators=(",", ":"))
+    parts: list[str] = []
+    length = 0
+    for part in json.JSONEncoder(separators=(",", ":")).iterencode(value):
+        parts.append(part)
+        length += len(part)
+        if length > MAX_TEXT:
+            break
+    return _joined(scope, parts, "", path)
 
 
 def _transform(_scope: Scope, _argument: Value, _path: str) -> Evaluated:

@@ -66,17 +66,8 @@ def load(
         Something cannot be used: one line with the file, the place in it, what was expected.
 
     """
+    answers, templates = _gather((path, *also))
     draft = Draft()
-    answers = describe.Answers()
-    templates: list[tuple[str, str]] = []
-    for each in (path, *also):
-        for file, name in _files(Path(each)):
-            text = decode(_content(file), source=name)
-            value = _recognise(text, source=name)
-            if value is None:
-                templates.append((text, name))
-            else:
-                answers.add(value, source=name, name=file.name)
     describe.read(answers, draft)
     for text, name in templates:
         # Read when what it may name is there, and imported by need: PyYAML is slow to start.
@@ -88,6 +79,26 @@ def load(
     for host in hosts:
         add_host(draft, host)
     return draft.network()
+
+
+def _gather(
+    paths: Sequence[str | PathLike[str]],
+) -> tuple[describe.Answers, list[tuple[str, str]]]:
+    """Read the files of all paths: answers of describe calls, and templates with their names."""
+    answers = describe.Answers()
+    templates: list[tuple[str, str]] = []
+    for each in paths:
+        files = _files(Path(each))
+        for file, name in files:
+            text = decode(_content(file), source=name)
+            value = _recognise(text, source=name, is_one_of_many=len(files) > 1)
+            if value is None:
+                templates.append((text, name))
+            else:
+                answers.add(value, source=name, name=file.name)
+    if answers.unread and not (templates or answers.present or answers.entries):
+        raise InputError(f"nothing that is read ({_EXPECTED})", source=str(paths[0]))
+    return answers, templates
 
 
 def _files(path: Path) -> list[tuple[Path, str]]:
@@ -126,8 +137,10 @@ def _terraform(what: str, source: str) -> InputError:
     return InputError(f"a Terraform {what}, which is not read yet ({_EXPECTED})", source=source)
 
 
-def _recognise(text: str, *, source: str) -> dict[str, Any] | None:
+def _recognise(text: str, *, source: str, is_one_of_many: bool) -> dict[str, Any] | None:
     """Return the JSON object of describe output; None for a template.
+
+    A folder may hold answers about other nouns too, which are named and not read.
 
     Raises
     ------
@@ -143,7 +156,7 @@ def _recognise(text: str, *, source: str) -> dict[str, Any] | None:
             if "Resources" in text:
                 return None
             raise
-        return _recognise_json(value, source=source)
+        return _recognise_json(value, source=source, is_one_of_many=is_one_of_many)
     if _TEMPLATE.search(text):
         return None
     if _TERRAFORM.search(text):
@@ -152,7 +165,7 @@ def _recognise(text: str, *, source: str) -> dict[str, Any] | None:
     raise InputError(f"{found} ({_EXPECTED})", source=source)
 
 
-def _recognise_json(value: Any, *, source: str) -> dict[str, Any] | None:
+def _recognise_json(value: Any, *, source: str, is_one_of_many: bool) -> dict[str, Any] | None:
     if not isinstance(value, dict):
         raise InputError(
             f"a JSON {'list' if isinstance(value, list) else 'value'} without a key "
@@ -167,7 +180,7 @@ def _recognise_json(value: Any, *, source: str) -> dict[str, Any] | None:
         raise _terraform("state", source)
     if isinstance(value.get("resource"), dict) or isinstance(value.get("terraform"), dict):
         raise _terraform("configuration", source)
-    if describe.is_describe(value):
+    if describe.is_describe(value) or (is_one_of_many and describe.is_other_answer(value)):
         return value
     keys = ", ".join(ascii(key) for key in list(value)[:3]) or "none"
     raise InputError(f"a JSON object with the keys {keys} ({_EXPECTED})", source=source)

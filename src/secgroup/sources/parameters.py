@@ -43,9 +43,11 @@ _PARTITIONS: Final = {"cn-": ("aws-cn", "amazonaws.com.cn"), "us-gov-": ("aws-us
 
 _TEXT_TYPES: Final = ("String", "Number", "AWS::SSM::Parameter::Name")
 _LIST_TYPES: Final = ("CommaDelimitedList", "List<Number>", "List<String>")
-#: A group that repeats without end may take for ever to fail; such a pattern is tried only
-#: on short values.
+#: A group that repeats without end, or many repetitions one after the other, may take for ever
+#: to fail; such a pattern is tried only on short values.
 _REPEATED_GROUP: Final = re.compile(r"\)(?:[+*]|\{\d+,\})")
+_REPETITION: Final = re.compile(r"[*+]|\{\d*,\}")
+_MOST_REPETITIONS: Final = 3
 _LONGEST_MATCHED: Final = 256
 _LONGEST_REPEATED: Final = 16
 
@@ -166,7 +168,11 @@ def _number(text: str | None) -> float | None:
 
 
 def _matches(pattern: str, text: str) -> bool:
-    longest = _LONGEST_REPEATED if _REPEATED_GROUP.search(pattern) else _LONGEST_MATCHED
+    is_slow = (
+        _REPEATED_GROUP.search(pattern) is not None
+        or len(_REPETITION.findall(pattern)) > _MOST_REPETITIONS
+    )
+    longest = _LONGEST_REPEATED if is_slow else _LONGEST_MATCHED
     if len(text) > longest:
         return True
     try:

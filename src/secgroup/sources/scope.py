@@ -111,7 +111,8 @@ class Scope:
         self._verdicts: dict[str, bool] = {}
         self._asked: list[str] = []
         for name in parameters:
-            if name not in self.declared and name not in self.pseudo:
+            of_resource = "." in name and name.partition(".")[0] in self.resources
+            if name not in self.declared and name not in self.pseudo and not of_resource:
                 known = ", ".join(sorted(self.declared)) or "none"
                 raise InputError(
                     f"the template has no parameter {name} (it has {known})", source=source
@@ -120,6 +121,10 @@ class Scope:
     def error(self, problem: str, path: str) -> InputError:
         """Return the error that names a place in this template."""
         return InputError(plain(problem), source=self.source, path=plain(path))
+
+    def said(self, name: str) -> str | None:
+        """Return what a person has said of `Resource.Attribute`, like a parameter."""
+        return self._given.get(name)
 
     def parameter(self, name: str) -> Value | Unknown:
         """Return the value of a declared parameter.
