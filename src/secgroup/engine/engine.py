@@ -6,21 +6,22 @@ that flows which still live were admitted by. Time comes from the packets. What 
 """
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from secgroup.conntrack.flow import Flow, FlowKey, Query
+from secgroup.conntrack.flow import Flow
 from secgroup.conntrack.state import State
 from secgroup.conntrack.timeout import Timeouts
 from secgroup.decision.switches import AS_DOCUMENTED, Switches
 from secgroup.engine.answers import Decisions
-from secgroup.engine.batch import Batch, address
+from secgroup.engine.batch import Batch
 from secgroup.engine.compile import Compiled
 from secgroup.engine.compile import compile as compile_policy
+from secgroup.engine.entry import flow_of, inside_of
 from secgroup.engine.firsts import FirstStore
 from secgroup.engine.flows import FlowStore
 from secgroup.engine.kernels.decide import decide
@@ -28,11 +29,7 @@ from secgroup.engine.kernels.screen import name, screen
 from secgroup.engine.layout import (
     ADMISSIONS,
     BATCH,
-    IPV6,
     LOOSE_TCP,
-    NEXT_ORIGINAL_KNOWN,
-    NEXT_REPLY_KNOWN,
-    OPENED_EGRESS,
     OWNER,
     PACKET,
     RECORD_WORDS,
@@ -40,19 +37,14 @@ from secgroup.engine.layout import (
     SETTINGS,
     STRICT_TCP,
     U1,
-    WEIGHT_TWO,
+    DecisionColumns,
     Packets,
     empty_decisions,
-    query_of,
 )
 from secgroup.engine.machine import MACHINE
 from secgroup.engine.snapshot import read, write
 from secgroup.errors import InternalError
 from secgroup.model.network import Network
-from secgroup.net.address import Address
-from secgroup.net.direction import Direction
-from secgroup.net.packet import Icmp, Packet
-from secgroup.net.protocol import TCP, UDP, icmp_of
 from secgroup.policy.resolve import Policy
 
 #: Packets that go through all stages together: their columns stay in the second cache.
@@ -239,7 +231,7 @@ class Engine:
             if now is None or compiled.owners[now.owner] != owner:
                 gone.append(int(numbers[at]))
                 continue
-            inside = _inside(record)
+            inside = inside_of(record)
             if then is not None and then.has_address(inside) and not now.has_address(inside):
                 gone.append(int(numbers[at]))
         return np.array(gone, dtype=np.int64)
@@ -284,38 +276,13 @@ class Engine:
         self._settings[BATCH] += 1
         self._firsts.forget(self.now_ms)
         out = empty_decisions(len(batch))
-        tables, kinds = self.compiled.tables, MACHINE.icmp_kinds
-        tags, words = self._tags, self._last_words
+        marks = _NO_MARKS if marks is None else marks
         for start in range(0, len(batch), CHUNK):
             stop = min(len(batch), start + CHUNK)
-            self._flows.prepare(stop - start)
-            screen(tables, kinds, packets, start, stop, out, tags, words)
-            name(packets, start, stop, self._flows.flows.secret, words, tags)
-            at = start
-            while at < stop:
-                at = decide(
-                    tables,
-                    MACHINE,
-                    self._flows.flows,
-                    self._firsts.firsts,
-                    packets,
-                    quotes,
-                    self._settings,
-                    at,
-                    stop,
-                    out,
-                    tags,
-                    words,
-                    start,
-                    _NO_MARKS if marks is None else marks,
-                )
-                if at < 0:
-                    raise InternalError("the index of flows has no room behind a hash")
-                if at < stop:
-                    self._flows.make_room()
-                    self._firsts.make_room()
-        number = int(self._settings[BATCH])
-        self._firsts.keep_packets(packets, number)
+            self._decide_chunk(
+                packets, quotes, start, stop, out, _NO_MARKS if marks is None else marks
+            )
+        self._firsts.keep_packets(packets, int(self._settings[BATCH]))
         rows = np.flatnonzero(out.first < -1)
         firsts, batches = self._firsts.take(-2 - out.first[rows])
         out.first[rows] = -2 - np.arange(len(rows))
@@ -328,6 +295,44 @@ class Engine:
                 self._generations[self._in_batch(each)].compiled for each in batches
             ),
         )
+
+    def _decide_chunk(
+        self,
+        packets: Packets,
+        quotes: Packets,
+        start: int,
+        stop: int,
+        out: DecisionColumns,
+        marks: U1,
+    ) -> None:
+        """Take rows through all stages, and make room whenever there is none."""
+        tables, tags, words = self.compiled.tables, self._tags, self._last_words
+        self._flows.prepare(stop - start)
+        screen(tables, MACHINE.icmp_kinds, packets, start, stop, out, tags, words)
+        name(packets, start, stop, self._flows.flows.secret, words, tags)
+        at = start
+        while at < stop:
+            at = decide(
+                tables,
+                MACHINE,
+                self._flows.flows,
+                self._firsts.firsts,
+                packets,
+                quotes,
+                self._settings,
+                at,
+                stop,
+                out,
+                tags,
+                words,
+                start,
+                marks,
+            )
+            if at < 0:
+                raise InternalError("the index of flows has no room behind a hash")
+            if at < stop:
+                self._flows.make_room()
+                self._firsts.make_room()
 
     def _check_rows(self, batch: Batch) -> None:
         interfaces = batch.packets.interface
@@ -394,32 +399,7 @@ class Engine:
         record = self._flows.records[entry]
         generation = self._generations[int(self._generation_of(record["admission"]))]
         row = int(record["admission"]) - generation.admissions
-        compiled = generation.compiled
-        flags, state = int(record["flags"]), State(int(record["state"]))
-        key = _key(record, list(compiled.memory.owners))
-        opener = Direction(flags & OPENED_EGRESS)
-        known = (flags & NEXT_ORIGINAL_KNOWN, flags & NEXT_REPLY_KNOWN)
-        positions = [
-            int(position) if is_known else None
-            for position, is_known in zip(record["next"], known, strict=True)
-        ]
-        established, udp, stream = compiled.tables.timeouts[int(record["timeouts"])].tolist()
-        interface_id = list(compiled.memory.interfaces)[row]
-        last_ms = self.now_ms - ((self.now_ms - int(record["last_ms"])) & 0xFFFFFFFF)
-        return Flow(
-            key=key,
-            opener=opener,
-            state=state,
-            created_ms=1000 * int(record["created_s"]),
-            last_ms=last_ms,
-            timeouts=Timeouts(tcp_established=established, udp=udp, udp_stream=stream),
-            interface_id=interface_id,
-            next=(positions[0], positions[1]),
-            rule_ids=compiled.policy.at(interface_id).matching(
-                _opener(key, opener, int(record["next"][0])), opener, key.outside
-            ),
-            weight=2 if flags & WEIGHT_TWO else 1,
-        )
+        return flow_of(record, generation.compiled, row, self.now_ms)
 
     def establish(self, entry: int, positions: tuple[int | None, int | None]) -> None:
         """Bring an entry to ESTABLISHED, as if its connection had been open before.
@@ -471,46 +451,3 @@ def checked(packets: Packets) -> Packets:
         view.flags.writeable = False
         views.append(view)
     return Packets._make(views)
-
-
-def _inside(record: np.void) -> Address:
-    family = 6 if int(record["owner_protocol"]) & IPV6 else 4
-    return address(family, int(record["inside_hi"]), int(record["inside_lo"]))
-
-
-def _key(record: np.void, owners: Sequence[str]) -> FlowKey:
-    word = int(record["owner_protocol"])
-    family, protocol = 6 if word & IPV6 else 4, word >> 24
-    inside_port, outside_port = int(record["inside_port"]), int(record["outside_port"])
-    query = None
-    if inside_port == outside_port ^ 0xFFFF and protocol not in (TCP, UDP):
-        # Nothing but ICMP has a complement in its ports; all others but TCP and UDP have 0.
-        kind, opener = query_of(protocol)
-        query = Query(type=kind, opener=Direction(opener))
-        protocol, outside_port = icmp_of(family), inside_port
-    return FlowKey(
-        owner=owners[word & OWNER],
-        protocol=protocol,
-        inside=_inside(record),
-        inside_port=inside_port,
-        outside=address(family, int(record["outside_hi"]), int(record["outside_lo"])),
-        outside_port=outside_port,
-        query=query,
-    )
-
-
-def _opener(key: FlowKey, direction: Direction, code: int) -> Packet:
-    """Return a packet that the rules do not tell from the one which made a flow's entry."""
-    outward = direction is Direction.EGRESS
-    inside, outside = (key.inside, key.inside_port), (key.outside, key.outside_port)
-    source, destination = (inside, outside) if outward else (outside, inside)
-    has_ports = key.protocol in (TCP, UDP)
-    return Packet(
-        source=source[0],
-        destination=destination[0],
-        protocol=key.protocol,
-        length=0,
-        source_port=source[1] if has_ports else None,
-        destination_port=destination[1] if has_ports else None,
-        icmp=None if key.query is None else Icmp(type=key.query.type, code=code),
-    )

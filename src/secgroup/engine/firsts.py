@@ -80,12 +80,11 @@ class FirstStore:
             getattr(self._packets, title)[places] = given[of]
 
     def take(self, rows: NDArray[np.int64]) -> tuple[Packets, list[int]]:
-        """Return copies of packets by their rows in the ring, and the batches they came in."""
+        """Return copies of packets, without quotes, and the batches they came in, by their rows."""
         places = self._places(rows)
-        return (
-            Packets._make(column[places] for column in self._packets),
-            self.firsts.batch[places].tolist(),
-        )
+        packets = Packets._make(column[places] for column in self._packets)
+        packets.quote.fill(-1)
+        return packets, self.firsts.batch[places].tolist()
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return everything that is remembered, for a snapshot."""
