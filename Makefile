@@ -26,6 +26,7 @@ check: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m tools.check_sizes
+	$(BIN)/python -m tools.check_kernels
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks $(ARGS)

@@ -6,12 +6,11 @@ and of the compiler, because Numba itself does not notice every edit.
 
 from functools import cache
 from hashlib import sha256
+from importlib.metadata import version
 from pathlib import Path
 from platform import python_version
 from sys import modules
 from tempfile import TemporaryFile
-
-import secgroup
 
 
 @cache
@@ -23,7 +22,7 @@ def sources_digest() -> str:
 
     versions = (python_version(), numpy.__version__, numba.__version__, llvmlite.__version__)
     digest = sha256(" ".join(versions).encode())
-    root = Path(secgroup.__file__).parent
+    root = Path(__file__).parent.parent
     for path in sorted(root.rglob("*.py")):
         digest.update(path.relative_to(root).as_posix().encode())
         digest.update(sha256(path.read_bytes()).digest())
