@@ -16,11 +16,7 @@ from tempfile import TemporaryFile
 @cache
 def sources_digest() -> str:
     """Return what tells these sources, Python, NumPy and Numba from all others."""
-    import llvmlite  # type: ignore[import-untyped]
-    import numba
-    import numpy
-
-    versions = (python_version(), numpy.__version__, numba.__version__, llvmlite.__version__)
+    versions = (python_version(), *(version(each) for each in ("numpy", "numba", "llvmlite")))
     digest = sha256(" ".join(versions).encode())
     root = Path(__file__).parent.parent
     for path in sorted(root.rglob("*.py")):
