@@ -91,7 +91,7 @@ def plain_text(*arguments, **options):
 
 
 @given(traffic(), formats, intervals, st.booleans(), st.integers(1, 12))
-@settings(deadline=None)
+@settings(max_examples=60)
 def test_any_traffic_in_any_format_makes_the_text_of_the_plain_aggregator(
     passings, layout, interval_s, nodata, size
 ):

@@ -154,7 +154,7 @@ def placings(draw):
 
 
 @given(st.lists(placings(), max_size=12), st.integers(1, 12))
-@settings(deadline=None)
+@settings(max_examples=60)
 def test_any_decisions_are_the_lines_that_the_plain_writer_writes(placed, size):
     assert lines(placed, size) == [decision_line(each) for each in placed]
 
@@ -164,7 +164,7 @@ def values_of(placed):
 
 
 @given(st.lists(placings(), max_size=12))
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_any_decisions_are_the_rows_that_their_lines_say(placed):
     table = Table()
     columns = ArrowColumns(table.rule_sets)

@@ -72,6 +72,9 @@ LIFETIME_MS = 30_000
 #: Rows whose cache lines are asked for at once.
 BLOCK = 32
 
+#: Records whose cache lines are asked for ahead when a window is handed out.
+AHEAD = 8
+
 
 @kernel
 def hash_of_six(secret: U8, w0: int, w1: int, w2: int, w3: int, w4: int, w5: int) -> int:
@@ -509,7 +512,16 @@ def hand_out(live: Live, interface: int, window: int, out: Finished, at: int) ->
     start_ms = np.int64(windows[interface, START_MS])
     filled = np.int64(out.rules_end[at - 1]) if at > 0 else np.int64(0)
     number = np.int64(windows[interface, HEAD])
+    mask = live.slots.shape[0] - 1
+    scout = number
+    for _ in range(AHEAD):
+        if scout >= 0:
+            scout = np.int64(rests[scout, NEXT])
     while number >= 0 and at < out.window.shape[0]:
+        if scout >= 0:
+            prefetch(live.slots, np.int64(rests[scout, HASH]) & 0xFFFFFFFF & mask)
+            prefetch(records, scout << 3)
+            scout = np.int64(rests[scout, NEXT])
         node = np.int64(rests[number, RULES_HEAD])
         count = 0
         while node >= 0:
