@@ -16,8 +16,8 @@ from secgroup.engine.kernels.connections import (
     keep_firsts,
     number_connections,
     reindex,
-    see,
 )
+from secgroup.engine.kernels.outcomes import see
 from secgroup.engine.layout import ICMP_KINDS, DecisionColumns, Packets
 from secgroup.engine.memory import with_room, zeros
 from secgroup.engine.observed import (
