@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from secgroup.engine.engine import Engine
     from secgroup.errors import InputError, SecgroupError
     from secgroup.net.capture import read_capture
     from secgroup.reference.explain import explain
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 #: Each public name and the module that it comes from.
 _PUBLIC: Final = {
+    "Engine": "secgroup.engine.engine",
     "Firewall": "secgroup.replay.firewall",
     "InputError": "secgroup.errors",
     "SecgroupError": "secgroup.errors",
@@ -25,7 +27,16 @@ _PUBLIC: Final = {
     "read_capture": "secgroup.net.capture",
 }
 
-__all__ = ["Firewall", "InputError", "SecgroupError", "Switches", "explain", "load", "read_capture"]
+__all__ = [
+    "Engine",
+    "Firewall",
+    "InputError",
+    "SecgroupError",
+    "Switches",
+    "explain",
+    "load",
+    "read_capture",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -267,7 +267,7 @@ class _ByEngine:
 
         self._network = network
         self._secret = secret_of(int.from_bytes(os.urandom(16)))
-        chance = {"secret": self._secret, "key": os.urandom(16)}
+        chance: dict[str, Any] = {"secret": self._secret, "key": os.urandom(16)}
         self._firewall = ColumnFirewall(network, **kept, **chance)
         self._against = None
         if against is not None:
@@ -293,9 +293,7 @@ class _ByEngine:
         key = None
         if self._firewall.compares_packets:
             key = np.frombuffer(os.urandom(16), dtype=np.uint64).copy()
-        batches = read_batches(
-            source.stream, decapsulate=decapsulate, source=source.name, key=key
-        )
+        batches = read_batches(source.stream, decapsulate=decapsulate, source=source.name, key=key)
         yield from self._run.steps(batches)
 
     def go(self, source: _Source, progress: "Progress", *, decapsulate: bool) -> None:
@@ -370,8 +368,9 @@ def _has_engine() -> bool:
 
 def _kernels() -> Path:
     """Return the folder of compiled kernels."""
-    cache = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    return Path(cache) / "secgroup" / "kernels"
+    return (
+        Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "secgroup" / "kernels"
+    )
 
 
 def _go(

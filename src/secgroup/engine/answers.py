@@ -111,7 +111,7 @@ class Decisions:
 
         Columns: `time_ms` (int64), `interface_id` and `direction` (dictionaries of strings, null
         where the packet was at no interface), `verdict` and `reason` (dictionaries, null where
-        it was not decided), `rule_ids` (dictionary of lists of strings), `acl_rule_number`
+        it was not decided), `rule_ids` (lists of strings), `acl_rule_number`
         (int32, null where no ACL was asked), `state_before` and `state_after` (dictionaries,
         null where there is no flow), `entry` (int64, null where no flow was stepped or made),
         `logged` (bool).
@@ -121,12 +121,12 @@ class Decisions:
         columns, packets = self.columns, self.batch.packets
         decided, placed = columns.reason != 0, packets.interface >= 0
 
-        def named(values: Any, names: list[str | None], known: Any) -> Any:
+        def named(values: Any, names: list[str], known: Any) -> Any:
             codes = pa.array(values.astype(np.int32), mask=~known)
             return pa.DictionaryArray.from_arrays(codes, pa.array(names, type=pa.string()))
 
-        reasons: list[str | None] = [None] * (max(Reason) + 1)
-        states: list[str | None] = [None] * (max(State) + 1)
+        reasons = [str(each) for each in range(max(Reason) + 1)]
+        states = [str(each) for each in range(max(State) + 1)]
         for reason in Reason:
             reasons[reason] = reason.name
         for state in State:
@@ -171,6 +171,4 @@ class Decisions:
         lists: list[list[str]] = [list(self.rule_ids(row)) for row in rows[firsts].tolist()]
         codes = np.full(len(self), len(lists), dtype=np.int32)
         codes[rows] = which.reshape(-1)
-        return pa.DictionaryArray.from_arrays(
-            pa.array(codes), pa.array([*lists, []], type=pa.list_(pa.string()))
-        )
+        return pa.array([*lists, []], type=pa.list_(pa.string())).take(pa.array(codes))

@@ -8,7 +8,7 @@ that flows which still live were admitted by. Time comes from the packets. What 
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import IO, Final
+from typing import IO, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from secgroup.conntrack.timeout import Timeouts
 from secgroup.decision.switches import AS_DOCUMENTED, Switches
 from secgroup.engine.answers import Decisions
 from secgroup.engine.batch import Batch
+from secgroup.engine.columnar import batch_from
 from secgroup.engine.compile import Compiled
 from secgroup.engine.compile import compile as compile_policy
 from secgroup.engine.entry import flow_of, inside_of
@@ -245,6 +246,17 @@ class Engine:
         return rows
 
     # Deciding
+
+    def batch(self, **columns: Any) -> Batch:
+        """Make a batch of columns by name: lists, arrays, columns of a table (docs/python.md).
+
+        Raises
+        ------
+        InputError
+            A column is missing, unknown or of another length, or a value is none of its kind.
+
+        """
+        return batch_from(columns, self.compiled.interfaces)
 
     def decide(self, batch: Batch, marks: U1 | None = None) -> Decisions:
         """Decide packets in their order, and remember what follows from each.

@@ -134,10 +134,8 @@ class Names:
         """Count them."""
         return self._count
 
-    def number(
-        self, words: tuple[U8, U8, U8, U8, U8], carries: U1, out: I4, begin: int
-    ) -> int:
-        """Number names from row `begin` on; return the first row whose name is new, or the end."""
+    def number(self, words: tuple[U8, U8, U8, U8, U8], carries: U1, out: I4, begin: int) -> int:
+        """Give numbers to names from row `begin` on; return the first row whose name is new."""
         from secgroup.engine.kernels.place import number_names
 
         return number_names(

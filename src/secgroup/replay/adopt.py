@@ -19,7 +19,6 @@ from secgroup.net.protocol import TcpFlag
 from secgroup.replay.connections import Adoption, Placed, likely_openers
 from secgroup.replay.who import Place
 
-
 #: Of the initiator and of the other side: the highest sequence end; None before the first.
 Positions: TypeAlias = tuple[int | None, int | None]
 

@@ -211,7 +211,9 @@ class ColumnRun:
                 self._against.decide(batch, begin, self._firewall.ambiguous_row)
             raise
 
-    def _next_change(self, times_ns: "np.ndarray[tuple[int], np.dtype[np.int64]]", begin: int) -> int:
+    def _next_change(
+        self, times_ns: "np.ndarray[tuple[int], np.dtype[np.int64]]", begin: int
+    ) -> int:
         """Return the first row behind `begin` at which another network comes into force."""
         next_ns = self._schedule.next_ns
         if next_ns is not None:

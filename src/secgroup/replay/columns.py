@@ -5,7 +5,7 @@ numbered, adopted and decided. Every answer is the definition's: where frames ar
 of `Who`, once for each distinct name, and what decides is the engine.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 import numpy as np
@@ -30,6 +30,7 @@ from secgroup.engine.kernels.place import (
     shorten,
 )
 from secgroup.engine.layout import (
+    DECISION,
     KNOWN_DESTINATION,
     KNOWN_SOURCE,
     LATER_FRAGMENT,
@@ -99,7 +100,7 @@ class _Places:
         self.places: list[Place] = []
         self.columns: I4 = np.zeros((4, 1 << 10), dtype=np.int32)
 
-    def learn(self, place: Place, rows: dict[str, int]) -> None:
+    def learn(self, place: Place, rows: Mapping[str, int]) -> None:
         """Take in where the frames of the next name are decided."""
         number = len(self.places)
         if number == self.columns.shape[1]:
@@ -268,12 +269,12 @@ class ColumnFirewall:
         """
         if begin == 0 and len(self._places.names) > _REMEMBERED:
             self._places.clear()
-        frames = Frames(*(column[begin:end] for column in batch.frames))
-        packets = Packets(*(column[begin:end] for column in batch.packets))
+        frames = Frames._make(column[begin:end] for column in batch.frames)
+        packets = Packets._make(column[begin:end] for column in batch.packets)
         self._run_clock(frames, packets.time_ms)
         numbers = self._number(batch, frames, packets, begin)
         self._count(numbers)
-        return self._decide_rows(*self._rows(frames, packets, numbers), batch.quotes, numbers)
+        return self._decide_rows(*self._rows(frames, packets, numbers), batch.quotes)
 
     def _run_clock(self, frames: Frames, times_ms: I8) -> None:
         clock = self._clock
@@ -338,7 +339,7 @@ class ColumnFirewall:
         )
 
     def _links(self, frames: Frames) -> I4:
-        """Number what tells where and which way a frame was captured."""
+        """Give numbers to what tells where and which way a frame was captured."""
         numbers = np.zeros(frames.carries.shape[0], dtype=np.int32)
         words = (
             frames.capture_interface.astype(np.uint64),
@@ -348,7 +349,9 @@ class ColumnFirewall:
             frames.direction.astype(np.uint64),
         )
         row = 0
-        while (row := self._places.links.number(words, frames.carries, numbers, row)) < len(numbers):
+        while (row := self._places.links.number(words, frames.carries, numbers, row)) < len(
+            numbers
+        ):
             self._places.links.learn(words, row)
         return numbers
 
@@ -362,9 +365,7 @@ class ColumnFirewall:
                 found.append((int(rows[0]), cause, rows.shape[0], Place()))
         rows = np.flatnonzero((numbers >= 0) & (causes[numbers] >= 0))
         if rows.shape[0]:
-            which, firsts, counts = np.unique(
-                numbers[rows], return_index=True, return_counts=True
-            )
+            which, firsts, counts = np.unique(numbers[rows], return_index=True, return_counts=True)
             for number, first, count in zip(
                 which.tolist(), rows[firsts].tolist(), counts.tolist(), strict=True
             ):
@@ -376,8 +377,8 @@ class ColumnFirewall:
 
     def _rows(
         self, frames: Frames, packets: Packets, numbers: I4
-    ) -> tuple[Packets, I8, I8, I4, U1, I4 | None]:
-        """Return packets at interfaces, frames, times, scopes, marks and whose place it is."""
+    ) -> tuple[Packets, I8, I8, I4, U1]:
+        """Return packets at interfaces, frames, times, scopes and marks."""
         columns, count = self._places.columns, numbers.shape[0]
         senders, receivers = columns[_SENDER], columns[_RECEIVER]
         scopes, causes = columns[_SCOPE], columns[_CAUSE]
@@ -393,7 +394,7 @@ class ColumnFirewall:
             rows = packets
             out_frames[:count], out_times[:count] = frames.number, frames.time_ns
         else:
-            rows = Packets(*(column[:needed] for column in room))
+            rows = Packets._make(column[:needed] for column in room)
             expand(
                 packets, frames.number, frames.time_ns, packets.time_ms, numbers,
                 senders, receivers, scopes, causes, 0, count,
@@ -409,7 +410,6 @@ class ColumnFirewall:
         scopes: I4,
         marks: U1,
         quotes: Packets,
-        numbers: I4,
     ) -> Rows:
         """Decide rows in their order, numbering and adopting connections on the way."""
         step = _Rows(self, packets, frames, times_ns, scopes, marks, quotes)
@@ -585,8 +585,8 @@ class _Rows:
         if whole:
             self.out = columns
         else:
-            for column, part in zip(self.out, columns, strict=True):
-                column[begin:end] = part
+            for name in DECISION:
+                getattr(self.out, name)[begin:end] = getattr(columns, name)
         skipped = np.flatnonzero((marks == ROWS_FOLLOW) & (columns.reason == 0))
         self._frames[begin + skipped] *= -1
         for row in np.flatnonzero(columns.first < -1).tolist():

@@ -224,9 +224,7 @@ def _first(record: list[int]) -> Packet:
     )
     if not marks & FIRST_IS_TCP:
         return packet
-    tcp = Tcp(
-        flags=TcpFlag(marks >> 8 & 0xFF), sequence=marks >> 32, acknowledgement=0, payload=0
-    )
+    tcp = Tcp(flags=TcpFlag(marks >> 8 & 0xFF), sequence=marks >> 32, acknowledgement=0, payload=0)
     return Packet(
         source=packet.source,
         destination=packet.destination,
@@ -246,9 +244,10 @@ def _refused(record: list[int], packet: int) -> Packet:
 def fill(tally: Tally, firewall: ColumnFirewall) -> None:
     """Say in `tally` what a column replay has counted."""
     columns, counted = firewall.connections, firewall.connections.counted
-    for (accepted, reason), count in np.ndenumerate(counted.reasons):
-        if count:
-            tally.reasons[_verdict(accepted), Reason(reason)] = int(count)
+    for accepted, counts in enumerate(counted.reasons.tolist()):
+        for reason, count in enumerate(counts):
+            if count:
+                tally.reasons[_verdict(accepted), Reason(reason)] = count
     for interface_id, row in zip(columns.interface_ids, counted.interfaces.tolist(), strict=False):
         if any(row[COUNT_PACKETS : COUNT_PACKETS + 4]):
             tally.interfaces[interface_id] = InterfaceCount(
@@ -257,9 +256,7 @@ def fill(tally: Tally, firewall: ColumnFirewall) -> None:
                 connections=row[COUNT_CONNECTIONS],
             )
     for (acl_id, direction, rule_number), count in columns.entries().items():
-        use = AclUse(
-            network_acl_id=acl_id, direction=Direction(direction), rule_number=rule_number
-        )
+        use = AclUse(network_acl_id=acl_id, direction=Direction(direction), rule_number=rule_number)
         tally.acl_entries[use] = count
     for number, (packets, connections) in enumerate(counted.rules.tolist()):
         if packets:

@@ -63,9 +63,7 @@ class Census:
         self.counts: Counter[Undecided] = Counter()
         self._addresses: dict[Undecided, Counter[Address]] = {}
 
-    def add(
-        self, cause: Undecided, addresses: Iterable[Address] = (), *, frames: int = 1
-    ) -> None:
+    def add(self, cause: Undecided, addresses: Iterable[Address] = (), *, frames: int = 1) -> None:
         """Count a frame, or so many that are alike."""
         self.counts[cause] += frames
         for address in addresses:

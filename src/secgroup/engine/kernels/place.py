@@ -53,7 +53,7 @@ def number_names(
     begin: int,
     end: int,
 ) -> int:
-    """Number each frame's name, five words.
+    """Give each frame's name, five words, its number.
 
     Parameters
     ----------
@@ -247,10 +247,7 @@ def find_copies(
         latest_ns = np.int64(state[COPIES_LATEST_NS])
         while state[COPIES_LENGTH] > 0:
             oldest = np.int64(state[COPIES_OLDEST])
-            if (
-                latest_ns - seen.times_ns[oldest] <= WINDOW_NS
-                and state[COPIES_LENGTH] < REMEMBERED
-            ):
+            if latest_ns - seen.times_ns[oldest] <= WINDOW_NS and state[COPIES_LENGTH] < REMEMBERED:
                 break
             forget_oldest(seen)
         bucket = np.int64(digest_lo[row] & mask)
