@@ -339,9 +339,13 @@ def _replay(
         return _ByDefinition(network, against, changes, kept)
     from secgroup.replay.batched import obstacle
 
-    if obstacle(given) is not None:
-        return _ByDefinition(network, against, changes, kept)
-    return _ByEngine(network, against, changes, kept)
+    if obstacle(given) is None:
+        try:
+            return _ByEngine(network, against, changes, kept)
+        except InputError:
+            # More rules than AWS allows, say; or what the definition complains of as well.
+            pass
+    return _ByDefinition(network, against, changes, kept)
 
 
 def _has_engine() -> bool:
