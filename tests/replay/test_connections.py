@@ -261,3 +261,35 @@ def test_an_icmp_error_is_counted_by_its_type(web_and_db: Network) -> None:
     )
     firewall = Firewall(web_and_db)
     assert outcomes(firewall, DNS.udp(), error) == [Outcome.ALLOWED, Outcome.ALLOWED]
+
+
+@pytest.mark.semantics("replay-17")
+@pytest.mark.parametrize(
+    ("rules", "outcome"),
+    [(["out all 0.0.0.0/0"], Outcome.REFUSED), (["in tcp/22 10.0.1.5/32"], Outcome.CUT)],
+)
+def test_an_opener_rejected_at_the_second_interface_captured_is_refused(
+    tmp_path: Path, rules: list[str], outcome: Outcome
+) -> None:
+    two = network(
+        tmp_path,
+        {
+            "sg-a": ["out all 0.0.0.0/0"],
+            "sg-b": rules,
+        },
+        {"eni-a": "10.0.1.5 sg-a", "eni-b": "10.0.2.5 sg-b"},
+        acls={}
+        if outcome is Outcome.REFUSED
+        else {"subnet-1-10.0.2": ["in 100 allow all 0.0.0.0/0"]},
+    )
+    talk = Talk(client="10.0.1.5", server="10.0.2.5")
+    seen = [
+        Seen(s=0, packet=talk.syn(), interface=0),
+        Seen(s=0.001, packet=talk.syn(), interface=1),
+        Seen(s=0.002, packet=talk.syn_ack(), interface=1),
+        Seen(s=0.003, packet=talk.syn_ack(), interface=0),
+    ]
+    firewall = Firewall(two, at={"0": "eni-a", "1": "eni-b"})
+    list(firewall.decide(frames(*seen, names=("a", "b"))))
+    (each,) = firewall.observed
+    assert each.outcome is outcome

@@ -160,6 +160,9 @@ class Connection:
         The packet that was rejected: the first one, or the first after accepted ones.
     accepted : int
         Packets accepted before any refusal.
+    is_opener_refused : bool
+        Of several captured interfaces one that comes first on the way accepted what opened it;
+        the one that `refusal` names has never let a packet of it pass, and nothing was answered.
     late : int
         Packets rejected after the connection had come to its own end.
     after, after_accepted : int
@@ -176,6 +179,8 @@ class Connection:
     adoption: Adoption | None = None
     refusal: Placed | None = None
     accepted: int = 0
+    is_answered: bool = False
+    is_opener_refused: bool = False
     octets: int = 0
     late: int = 0
     after: int = 0
@@ -188,7 +193,7 @@ class Connection:
     @property
     def outcome(self) -> Outcome:
         """What became of it."""
-        if self.refusal is not None and self.accepted > 0:
+        if self.refusal is not None and self.accepted > 0 and not self.is_opener_refused:
             return Outcome.CUT
         if self.was_open:
             return Outcome.OPEN_BEFORE
@@ -233,13 +238,24 @@ class Connection:
             self.after_accepted += accepted
         elif accepted:
             self.accepted += 1
+            self.is_answered = self.is_answered or not self._is_sent_as_first(last.packet)
         elif self.accepted > 0 and self.is_over:
             self.late += 1
         else:
             self.refusal = last
+            self.is_opener_refused = (
+                last.interface is not None
+                and last.interface.interface_id not in self.legs
+                and not self.is_answered
+                and self._is_sent_as_first(last.packet)
+            )
         self.octets += last.packet.length
         if isinstance(last.packet, Packet) and last.packet.tcp is not None:
             self._watch_end(last.packet, placed, accepted=accepted)
+
+    def _is_sent_as_first(self, packet: Datagram) -> bool:
+        """Tell whether a packet goes the way of the first one; a later fragment has no ports."""
+        return packet.source == self.first.source
 
     def _pass(self, placed: Placed, now_ms: int) -> None:
         interface, direction, decision = placed.interface, placed.direction, placed.decision
