@@ -10,38 +10,19 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, BinaryIO, Protocol, cast
+from typing import IO, TYPE_CHECKING, Any, BinaryIO, cast
 
 import click
 
 from secgroup.cli.options import is_strict, load_also, network_options
+from secgroup.cli.replay_run import Outputs, Replay, Source, replay_by
 from secgroup.errors import CaptureError, InputError
 
 if TYPE_CHECKING:
-    from secgroup.cli.progress import Progress
-    from secgroup.engine.decisions import Rows
     from secgroup.model.network import Network
     from secgroup.reference.memory import Switches
-    from secgroup.replay.batched import ColumnSink
-    from secgroup.replay.change import Change
-    from secgroup.replay.columns import ColumnFirewall
-    from secgroup.replay.run import Sink
     from secgroup.replay.summary import Summary
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Outputs:
-    """The files to write, each None when nobody asked for it."""
-
-    decisions: str | None
-    connections: str | None
-    annotate: str | None
-    flow_log: str | None
-    format: str | None
-    interval: int
-    window_start: str | None
 
 
 @click.command("replay")
@@ -80,8 +61,8 @@ class _Outputs:
 @click.option(
     "--engine",
     type=click.Choice(["compiled", "reference"]),
-    default="compiled",
-    help="The definition, frame by frame, is slower and says the same.",
+    default="reference",
+    help="compiled: the same answers for whole batches; compiles itself when first used.",
 )
 @click.option("--json", "as_json", is_flag=True, help="The summary for machines.")
 @click.option("--fail-on", type=click.Choice(["rejected"]), help="Exit 1 if there are any.")
@@ -100,7 +81,7 @@ def command(network: "Network", capture: str, **options: Any) -> int:
     against = None
     if options["against"] is not None:
         against = f"--against {options['against']}", load_also(options["against"])
-    replay = _replay(options, network, against, changes, kept)
+    replay = replay_by(options, network, against, changes, kept)
     with ExitStack() as stack:
         damage: CaptureError | None = None
         source = stack.enter_context(_source(capture, twice=outputs.annotate is not None))
@@ -124,18 +105,8 @@ def command(network: "Network", capture: str, **options: Any) -> int:
     return NO if options["fail_on"] == "rejected" and summary.rejected > 0 else DONE
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Source:
-    """A capture that is open, `again` a second time where it is to be copied."""
-
-    name: str
-    stream: BinaryIO
-    again: BinaryIO | None
-    size: int | None
-
-
 @contextmanager
-def _source(capture: str, *, twice: bool) -> Iterator[_Source]:
+def _source(capture: str, *, twice: bool) -> Iterator[Source]:
     """Open a capture, with a second reader where it must be read twice."""
     with ExitStack() as stack:
         if capture == "-":
@@ -156,7 +127,7 @@ def _source(capture: str, *, twice: bool) -> Iterator[_Source]:
             stream, size = stack.enter_context(_open(path, name)), path.stat().st_size
         if twice:
             again = stack.enter_context(_open(path, name))
-        yield _Source(name=name, stream=stream, again=again, size=size)
+        yield Source(name=name, stream=stream, again=again, size=size)
 
 
 def _open(path: Path, name: str) -> BinaryIO:
@@ -181,204 +152,8 @@ def _spooled(stream: BinaryIO, name: str) -> Iterator[str]:
         yield spool.name
 
 
-class _Replay(Protocol):
-    """A replay by the engine or by the definition."""
-
-    def open(self, outputs: _Outputs, stack: ExitStack) -> None:
-        """Open the outputs that decisions go to."""
-        ...
-
-    def go(self, source: _Source, progress: "Progress", *, decapsulate: bool) -> None:
-        """Take every frame through."""
-        ...
-
-    def comments(
-        self, source: _Source, progress: "Progress", *, decapsulate: bool
-    ) -> Iterator[str | None]:
-        """Take every frame through, and yield what it is annotated with."""
-        ...
-
-    def finish(self, *, damage: str | None) -> "Summary":
-        """Complete the outputs, and say what was found."""
-        ...
-
-
-class _ByDefinition:
-    """Frame by frame."""
-
-    def __init__(
-        self,
-        network: "Network",
-        against: "tuple[str, Network] | None",
-        changes: "list[Change]",
-        kept: dict[str, Any],
-    ) -> None:
-        from secgroup.replay.firewall import Firewall
-
-        self._network = network
-        self._firewall = Firewall(network, **kept)
-        self._against = None
-        if against is not None:
-            with _about(against[0]):
-                self._against = Firewall(against[1], **kept)
-        self._changes = changes
-
-    def open(self, outputs: _Outputs, stack: ExitStack) -> None:
-        from secgroup.replay.run import Run
-
-        self._run = Run(
-            self._firewall,
-            changes=self._changes,
-            against=self._against,
-            sinks=list(_sinks(outputs, self._network, stack)),
-        )
-
-    def go(self, source: _Source, progress: "Progress", *, decapsulate: bool) -> None:
-        for _ in self.comments(source, progress, decapsulate=decapsulate):
-            pass
-
-    def comments(
-        self, source: _Source, progress: "Progress", *, decapsulate: bool
-    ) -> Iterator[str | None]:
-        from secgroup.net.capture import read_capture
-        from secgroup.replay.run import comment_of
-
-        frames = read_capture(source.stream, decapsulate=decapsulate, source=source.name)
-        for _, placed in self._run.steps(frames):
-            progress.step()
-            yield comment_of(placed)
-
-    def finish(self, *, damage: str | None) -> "Summary":
-        return self._run.finish(damage=damage)
-
-
-class _ByEngine:
-    """Batch by batch, compiled."""
-
-    def __init__(
-        self,
-        network: "Network",
-        against: "tuple[str, Network] | None",
-        changes: "list[Change]",
-        kept: dict[str, Any],
-    ) -> None:
-        from secgroup.engine.aggregate import secret_of
-        from secgroup.replay.columns import ColumnFirewall
-
-        self._network = network
-        self._secret = secret_of(int.from_bytes(os.urandom(16)))
-        chance: dict[str, Any] = {"secret": self._secret, "key": os.urandom(16)}
-        self._firewall = ColumnFirewall(network, **kept, **chance)
-        self._against = None
-        if against is not None:
-            with _about(against[0]):
-                self._against = ColumnFirewall(against[1], **kept, **chance)
-        self._changes = changes
-
-    def open(self, outputs: _Outputs, stack: ExitStack) -> None:
-        from secgroup.replay.batched import ColumnRun
-
-        self._run = ColumnRun(
-            self._firewall,
-            changes=self._changes,
-            against=self._against,
-            sinks=list(_column_sinks(outputs, self._firewall, self._secret, stack)),
-        )
-
-    def _steps(self, source: _Source, *, decapsulate: bool) -> "Iterator[tuple[int, Rows]]":
-        import numpy as np
-
-        from secgroup.engine.capture import read_batches
-
-        key = None
-        if self._firewall.compares_packets:
-            key = np.frombuffer(os.urandom(16), dtype=np.uint64).copy()
-        batches = read_batches(source.stream, decapsulate=decapsulate, source=source.name, key=key)
-        yield from self._run.steps(batches)
-
-    def go(self, source: _Source, progress: "Progress", *, decapsulate: bool) -> None:
-        for count, _ in self._steps(source, decapsulate=decapsulate):
-            progress.step(count)
-
-    def comments(
-        self, source: _Source, progress: "Progress", *, decapsulate: bool
-    ) -> Iterator[str | None]:
-        from secgroup.replay.batched import comments_of
-
-        firewall = self._firewall
-        for _, rows in self._steps(source, decapsulate=decapsulate):
-            for comment in comments_of(
-                rows, firewall.rule_sets, firewall.interfaces, firewall.acl_ids
-            ):
-                progress.step()
-                yield comment
-
-    def finish(self, *, damage: str | None) -> "Summary":
-        return self._run.finish(damage=damage)
-
-
-@contextmanager
-def _about(source: str) -> Iterator[None]:
-    """Say of which input an error is."""
-    try:
-        yield
-    except InputError as error:
-        raise InputError(error.problem, source=source) from None
-
-
-def _replay(
-    options: dict[str, Any],
-    network: "Network",
-    against: "tuple[str, Network] | None",
-    changes: "list[Change]",
-    kept: dict[str, Any],
-) -> _Replay:
-    """Return a replay by the engine, unless it is asked not to be or cannot be."""
-    given = [name for name, value in options.items() if value]
-    if options["engine"] == "reference" or not _has_engine():
-        return _ByDefinition(network, against, changes, kept)
-    from secgroup.replay.batched import obstacle
-
-    if obstacle(given) is None:
-        try:
-            return _ByEngine(network, against, changes, kept)
-        except InputError:
-            # More rules than AWS allows, say; or what the definition complains of as well.
-            pass
-    return _ByDefinition(network, against, changes, kept)
-
-
-def _has_engine() -> bool:
-    """Tell whether the engine can be used; where nothing is compiled yet, say so."""
-    from importlib.util import find_spec
-
-    if find_spec("numba") is None:
-        return False
-    from secgroup.engine.cache import is_compiled, is_keeping, keep_kernels
-
-    if is_keeping():
-        return True
-    root = _kernels()
-    try:
-        was_compiled = is_compiled(root)
-        if keep_kernels(root) is None:
-            return False
-    except ImportError:
-        return False
-    if not was_compiled:
-        click.echo("secgroup: compiling for this machine, once; about half a minute", err=True)
-    return True
-
-
-def _kernels() -> Path:
-    """Return the folder of compiled kernels."""
-    return (
-        Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "secgroup" / "kernels"
-    )
-
-
 def _go(
-    replay: "_Replay", source: _Source, outputs: _Outputs, stack: ExitStack, *, decapsulate: bool
+    replay: "Replay", source: Source, outputs: Outputs, stack: ExitStack, *, decapsulate: bool
 ) -> None:
     """Take every frame through the replay, and copy it with its comment if that is asked for."""
     from secgroup.cli.progress import Progress
@@ -402,57 +177,7 @@ def _go(
             replay.go(source, progress, decapsulate=decapsulate)
 
 
-def _sinks(outputs: _Outputs, network: "Network", stack: ExitStack) -> "Iterator[Sink]":
-    from secgroup.flowlog.write import replacing
-    from secgroup.replay.run import DecisionSink, FlowLogSink
-
-    if outputs.decisions is not None:
-        yield DecisionSink(stack.enter_context(replacing(Path(outputs.decisions))))
-    if outputs.flow_log is not None:
-        from secgroup.flowlog.aggregate import Aggregator
-        from secgroup.flowlog.fields import DEFAULT_FORMAT, parse_format
-        from secgroup.flowlog.write import flow_log_writer
-
-        fields = DEFAULT_FORMAT if outputs.format is None else parse_format(outputs.format)
-        aggregator = Aggregator(
-            network,
-            fields,
-            interval_s=outputs.interval,
-            window_start_ms=_window_start(outputs.window_start),
-        )
-        writer = stack.enter_context(flow_log_writer(Path(outputs.flow_log), fields))
-        yield FlowLogSink(aggregator, writer)
-
-
-def _column_sinks(
-    outputs: _Outputs, firewall: "ColumnFirewall", secret: Any, stack: ExitStack
-) -> "Iterator[ColumnSink]":
-    from secgroup.engine.decisions import decision_writer
-    from secgroup.replay.batched import DecisionColumns, FlowLogColumns
-
-    if outputs.decisions is not None:
-        writer = decision_writer(Path(outputs.decisions), firewall.rule_sets)
-        yield DecisionColumns(stack.enter_context(writer))
-    if outputs.flow_log is not None:
-        from secgroup.engine.aggregate import Aggregator
-        from secgroup.engine.record import RecordColumns
-        from secgroup.engine.write import flow_log_writer
-        from secgroup.flowlog.fields import DEFAULT_FORMAT, parse_format
-
-        fields = DEFAULT_FORMAT if outputs.format is None else parse_format(outputs.format)
-        aggregator = Aggregator(
-            firewall.network,
-            fields,
-            secret=secret,
-            interval_s=outputs.interval,
-            window_start_ms=_window_start(outputs.window_start),
-        )
-        columns = RecordColumns(fields, firewall.rule_sets.__getitem__)
-        log = flow_log_writer(Path(outputs.flow_log), columns)
-        yield FlowLogColumns(aggregator, stack.enter_context(log))
-
-
-def _write_connections(outputs: _Outputs, summary: "Summary", stack: ExitStack) -> None:
+def _write_connections(outputs: Outputs, summary: "Summary", stack: ExitStack) -> None:
     from secgroup.flowlog.write import replacing
     from secgroup.replay.live import live_lines
 
@@ -462,7 +187,7 @@ def _write_connections(outputs: _Outputs, summary: "Summary", stack: ExitStack) 
             stream.write(line.encode() + b"\n")
 
 
-def _outputs(options: dict[str, Any], capture: str) -> _Outputs:
+def _outputs(options: dict[str, Any], capture: str) -> Outputs:
     """Collect the output options, and refuse those that do not fit together."""
     names = {"flow_log": "--flow-log"} | {
         name: f"--{name}" for name in ("decisions", "connections", "annotate")
@@ -481,7 +206,7 @@ def _outputs(options: dict[str, Any], capture: str) -> _Outputs:
         for name in ("format", "interval", "window_start"):
             if options[name] is not None:
                 raise click.UsageError(f"--{name.replace('_', '-')} needs --flow-log FILE")
-    return _Outputs(
+    return Outputs(
         decisions=options["decisions"],
         connections=options["connections"],
         annotate=options["annotate"],
@@ -551,15 +276,6 @@ def _change(text: str) -> Any:
 
     time, name = parse_change(text)
     return Change(time=time, network=load_also(name), name=name)
-
-
-def _window_start(text: str | None) -> int | None:
-    from secgroup.replay.change import rfc3339_ns
-
-    if text is None:
-        return None
-    expected = "expected a time as RFC 3339 (2026-03-01T12:00:00Z)"
-    return rfc3339_ns(text, expected=expected, source=f"--window-start {text}") // 1_000_000
 
 
 def _nothing_decided(summary: "Summary", name: str) -> InputError:

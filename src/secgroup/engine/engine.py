@@ -291,9 +291,7 @@ class Engine:
         marks = _NO_MARKS if marks is None else marks
         for start in range(0, len(batch), CHUNK):
             stop = min(len(batch), start + CHUNK)
-            self._decide_chunk(
-                packets, quotes, start, stop, out, _NO_MARKS if marks is None else marks
-            )
+            self._decide_chunk(packets, quotes, start, stop, out, marks)
         self._firsts.keep_packets(packets, int(self._settings[BATCH]))
         rows = np.flatnonzero(out.first < -1)
         firsts, batches = self._firsts.take(-2 - out.first[rows])

@@ -28,8 +28,12 @@ from secgroup.replay.observed import ObservedConnections, fill
 from secgroup.replay.summary import Summary, Tally, differences
 from secgroup.replay.who import Census
 
+#: Stands among the options for an `at` of more than one interface.
+SEVERAL_INTERFACES: Final = "several interfaces"
+
 #: Why a replay is done frame by frame all the same: by the names of the options that ask for it.
 BY_DEFINITION: Final[dict[frozenset[str], str]] = {
+    frozenset({SEVERAL_INTERFACES}): "what opened a connection may be refused at the second one",
     frozenset({"connections"}): "entries are listed by age, to the millisecond",
 }
 

@@ -194,7 +194,7 @@ def acl_answer(
     lo: int,
     protocol: int,
     value: int,
-    has_icmp: bool,  # noqa: FBT001
+    has_icmp: bool,
 ) -> int:
     """Return the number of the first ACL entry that matches, negative when it denies.
 
