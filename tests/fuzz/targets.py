@@ -108,7 +108,13 @@ def captures() -> list[bytes]:
         + BIG.interface(link_type=276)
         + BIG.enhanced(2, frames[1])
     )
-    return [*classic, several, gzip.compress(several), gzip.compress(classic[0]), b"Resources:\n"]
+    return [
+        *classic,
+        several,
+        gzip.compress(several, mtime=0),
+        gzip.compress(classic[0], mtime=0),
+        b"Resources:\n",
+    ]
 
 
 def describe_output(data: bytes) -> None:
