@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
+import duckdb
 import numpy as np
+import pandas
+import polars
 import pyarrow as pa
 import pytest
 
@@ -60,7 +63,7 @@ def test_columns_of_any_table_are_taken(engine, kind: str) -> None:
     given = {
         "arrow": lambda: {name: table[name] for name in COLUMNS},
         "pandas": lambda: dict(table.to_pandas().items()),
-        "polars": lambda: pytest.importorskip("polars").from_arrow(table).to_dict(),
+        "polars": lambda: polars.from_arrow(table).to_dict(),
         "numpy": lambda: {name: np.array(column) for name, column in COLUMNS.items()},
     }[kind]()
     decisions = engine.decide(engine.batch(**given))
@@ -71,13 +74,10 @@ def test_decisions_go_to_pandas_polars_and_duckdb(engine) -> None:
     table = engine.decide(engine.batch(**COLUMNS)).to_arrow()
     expected = ["NEW", "ESTABLISHED", "NO_MATCHING_RULE"]
     assert table["reason"].to_pylist() == expected
-    pandas = pytest.importorskip("pandas")
     frame = table.to_pandas()
     assert isinstance(frame, pandas.DataFrame)
     assert frame["reason"].tolist() == expected
-    polars = pytest.importorskip("polars")
     assert polars.from_arrow(table)["reason"].cast(polars.String).to_list() == expected
-    duckdb = pytest.importorskip("duckdb")
     answers = table
     assert answers.num_rows == 3
     found = duckdb.sql("select verdict, count(*) from answers group by all order by all").fetchall()
