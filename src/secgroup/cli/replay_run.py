@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from secgroup.replay.batched import ColumnSink
     from secgroup.replay.change import Change
     from secgroup.replay.columns import ColumnFirewall
+    from secgroup.replay.connections import Placed
     from secgroup.replay.run import Sink
     from secgroup.replay.summary import Summary
 
@@ -101,17 +102,22 @@ class _ByDefinition:
         )
 
     def go(self, source: Source, progress: "Progress", *, decapsulate: bool) -> None:
-        for _ in self.comments(source, progress, decapsulate=decapsulate):
-            pass
+        for _ in self._steps(source, decapsulate=decapsulate):
+            progress.step()
+
+    def _steps(self, source: Source, *, decapsulate: bool) -> "Iterator[tuple[Placed, ...]]":
+        from secgroup.net.capture import read_capture
+
+        frames = read_capture(source.stream, decapsulate=decapsulate, source=source.name)
+        for _, placed in self._run.steps(frames):
+            yield placed
 
     def comments(
         self, source: Source, progress: "Progress", *, decapsulate: bool
     ) -> Iterator[str | None]:
-        from secgroup.net.capture import read_capture
         from secgroup.replay.run import comment_of
 
-        frames = read_capture(source.stream, decapsulate=decapsulate, source=source.name)
-        for _, placed in self._run.steps(frames):
+        for placed in self._steps(source, decapsulate=decapsulate):
             progress.step()
             yield comment_of(placed)
 
