@@ -55,3 +55,21 @@ class OutputError(SecgroupError):
 
 class InternalError(SecgroupError):
     """We are wrong: an invariant of ours does not hold."""
+
+
+class Ec2Error(SecgroupError):
+    """EC2 would refuse the request; nothing has changed.
+
+    Parameters
+    ----------
+    fault : str
+        Which fault, as `api/errors.py` names it; code, HTTP status and message are there.
+    **fields
+        What the message says besides: ids, names, numbers.
+
+    """
+
+    def __init__(self, fault: str, **fields: object) -> None:
+        super().__init__(", ".join([fault, *(f"{key}={value}" for key, value in fields.items())]))
+        self.fault = fault
+        self.fields = fields

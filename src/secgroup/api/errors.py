@@ -1,0 +1,105 @@
+"""Every fault that the endpoint may answer with: EC2's code, HTTP status, message and source.
+
+botocore's model of EC2 declares no errors, so this table is the list. `control` raises
+`Ec2Error(fault, **fields)`; only here is it text. Sources: `codes` is EC2's page "Error codes for
+the Amazon EC2 API", read 2026-11-20; `seen` a message that AWS was seen to answer; `ours` a
+message whose words are not published.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One fault: EC2's code, the message with its fields in braces, source, HTTP status."""
+
+    code: str
+    message: str
+    source: str
+    status: int = 400
+
+
+_REQUESTS: Final = {
+    "dry_run": Fault(
+        "DryRunOperation",
+        "Request would have succeeded, but DryRun flag is set.",
+        "seen",
+        412,
+    ),
+    "invalid_token": Fault("InvalidNextToken", "The token '{token}' is invalid.", "ours"),
+    "max_results_out_of_bounds": Fault(
+        "InvalidParameterValue",
+        "Value ( {value} ) for parameter maxResults is invalid. "
+        "Expecting a value between {least} and {most}.",
+        "ours",
+    ),
+    "ids_and_max_results": Fault(
+        "InvalidParameterCombination",
+        "The parameter {ids} cannot be used with the parameter MaxResults.",
+        "ours",
+    ),
+    "filter_without_name": Fault(
+        "MissingParameter", "The request must contain the parameter Filter.Name", "ours"
+    ),
+    "filter_without_values": Fault(
+        "InvalidParameterValue", "The filter '{name}' has no values.", "ours"
+    ),
+    "too_many_filter_values": Fault(
+        "FilterLimitExceeded",
+        "The maximum number of filter values ({limit}) has been exceeded.",
+        "ours",
+    ),
+    "unknown_filter": Fault("InvalidParameterValue", "The filter '{name}' is invalid", "seen"),
+    "other_parameters_for_token": Fault(
+        "IdempotentParameterMismatch",
+        "The client token '{token}' was used before with other parameters.",
+        "ours",
+    ),
+}
+
+_TAGS: Final = {
+    "tag_without_key": Fault("InvalidParameterValue", "Tag key cannot be empty", "ours"),
+    "tag_key_too_long": Fault(
+        "InvalidParameterValue", "Tag key exceeds the maximum length of 128 characters", "ours"
+    ),
+    "tag_key_reserved": Fault(
+        "InvalidParameterValue",
+        "Tag keys starting with 'aws:' are reserved for internal use",
+        "seen",
+    ),
+    "tag_value_too_long": Fault(
+        "InvalidParameterValue", "Tag value exceeds the maximum length of 256 characters", "ours"
+    ),
+    "tag_key_twice": Fault("InvalidParameterValue", "Duplicate tag key '{key}' specified.", "seen"),
+    "too_many_tags": Fault(
+        "TagLimitExceeded", "More than 50 tags specified for a resource", "ours"
+    ),
+    "tag_specification_of_other_type": Fault(
+        "InvalidParameterValue",
+        "'{named}' is not a valid taggable resource type for this operation.",
+        "seen",
+    ),
+}
+
+_SECURITY_GROUPS: Final = {
+    "group_not_found": Fault(
+        "InvalidGroup.NotFound", "The security group '{resource_id}' does not exist", "seen"
+    ),
+    "group_id_malformed": Fault(
+        "InvalidGroupId.Malformed", 'Invalid id: "{resource_id}" (expecting "sg-...")', "seen"
+    ),
+}
+
+_VPCS: Final = {
+    "vpc_not_found": Fault(
+        "InvalidVpcID.NotFound", "The vpc ID '{resource_id}' does not exist", "seen"
+    ),
+}
+
+#: Every fault by its name.
+FAULTS: Final[Mapping[str, Fault]] = MappingProxyType(
+    {**_REQUESTS, **_TAGS, **_SECURITY_GROUPS, **_VPCS}
+)

@@ -1,0 +1,15 @@
+"""Which operations are served, and by which function: the dispatch table."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from secgroup.control import security_groups
+from secgroup.control.endpoint import Operation
+
+#: EC2's name of each operation that is served.
+OPERATIONS: Final[Mapping[str, Operation]] = MappingProxyType(
+    {
+        **security_groups.OPERATIONS,
+    }
+)

@@ -1,0 +1,208 @@
+"""Describe calls: which resources are chosen, shown, and in which pages.
+
+Owns ids, filters with their wildcards, `MaxResults` and `NextToken` for every describe call. What a
+call has of its own is a `Describe`; nothing here knows a kind.
+"""
+
+import base64
+import binascii
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, Final
+
+from secgroup.control.state import Resource, Row, World, values
+from secgroup.errors import Ec2Error
+
+#: What a filter looks at: a path in the resource, or a function that finds the values.
+Source = str | Callable[[World, Resource], Iterable[object]]
+
+#: How many values the filters of one request may have (EC2 API Reference, "Filter").
+_VALUES_LIMIT: Final = 200
+_TAG: Final = "tag:"
+_TAG_KEY: Final = "tag-key"
+
+
+def _as_it_is(world: World, resource: Resource) -> Resource:  # noqa: ARG001
+    return resource
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Describe:
+    """What one describe call has of its own.
+
+    Parameters
+    ----------
+    kind : str
+    ids : str or None
+        The member of the request with the ids asked for.
+    not_found : str
+        The fault when one of them is not there (`api/errors.py`); it is given as `resource_id`.
+    malformed : str or None
+        The fault when one of them is not an id of this kind.
+    result : str
+        The member of the result with the resources.
+    filters : mapping of str to Source
+        Every documented filter but `tag:` and `tag-key`, which come with kinds that have tags.
+    view : callable
+        The resource as it is shown.
+    max_results : (int, int) or None
+        The least and most that `MaxResults` may be; None when the call has no pages.
+
+    """
+
+    kind: str
+    result: str
+    ids: str | None = None
+    not_found: str
+    malformed: str | None = None
+    filters: Mapping[str, Source] = field(default_factory=dict)
+    view: Callable[[World, Resource], Resource] = _as_it_is
+    max_results: tuple[int, int] | None = (5, 1000)
+
+
+def describe(world: World, request: Resource, how: Describe) -> dict[str, Any]:
+    """Answer a describe call.
+
+    Raises
+    ------
+    Ec2Error
+        An id that is malformed or not there, a filter or a token that is none, a page size out of
+        bounds, ids and a page size together.
+
+    """
+    limit, after = page_of(request, how)
+    rows = [row for row in _asked_for(world, request, how) if row.sequence > after]
+    wanted = matcher(world, request, how)
+    shown: list[Resource] = []
+    result: dict[str, Any] = {how.result: shown}
+    last = 0
+    for row in rows:
+        if not wanted(row.resource):
+            continue
+        if limit is not None and len(shown) == limit:
+            result["NextToken"] = token_of(last)
+            break
+        shown.append(how.view(world, row.resource))
+        last = row.sequence
+    return result
+
+
+def _asked_for(world: World, request: Resource, how: Describe) -> list[Row]:
+    table = world.state.table(world.account_id, world.region, how.kind)
+    ids = request.get(how.ids) if how.ids is not None else None
+    if not ids:
+        return list(table.rows.values())
+    pattern = re.compile(rf"{table.kind.prefix}-([0-9a-f]{{8}}|[0-9a-f]{{17}})")
+    for resource_id in ids:
+        if how.malformed is not None and not pattern.fullmatch(resource_id):
+            raise Ec2Error(how.malformed, resource_id=resource_id)
+    missing = [resource_id for resource_id in ids if resource_id not in table.rows]
+    if missing:
+        raise Ec2Error(how.not_found, resource_id=missing[0])
+    found = {resource_id: table.rows[resource_id] for resource_id in ids}
+    return sorted(found.values(), key=lambda row: row.sequence)
+
+
+def matcher(world: World, request: Resource, how: Describe) -> Callable[[Resource], bool]:
+    """Return what tells whether a resource passes every filter of a request.
+
+    The values of one filter are alternatives; all filters must hold.
+
+    Raises
+    ------
+    Ec2Error
+        A filter that the call does not have, without a name or values, or with too many.
+
+    """
+    kind = world.state.kinds[how.kind]
+    tests: list[tuple[Source, tuple[re.Pattern[str], ...]]] = []
+    count = 0
+    for each in request.get("Filters") or ():
+        name, wanted = each.get("Name"), each.get("Values")
+        if not name:
+            raise Ec2Error("filter_without_name")
+        if not wanted:
+            raise Ec2Error("filter_without_values", name=name)
+        count += len(wanted)
+        if count > _VALUES_LIMIT:
+            raise Ec2Error("too_many_filter_values", limit=_VALUES_LIMIT)
+        tests.append((_source(name, kind.tags, how), tuple(_pattern(value) for value in wanted)))
+
+    def is_wanted(resource: Resource) -> bool:
+        return all(_holds(world, resource, source, patterns) for source, patterns in tests)
+
+    return is_wanted
+
+
+def _source(name: str, tags: str, how: Describe) -> Source:
+    if name in how.filters:
+        return how.filters[name]
+    if name == _TAG_KEY:
+        return f"{tags}.Key"
+    if name.startswith(_TAG):
+        key = name.removeprefix(_TAG)
+        return lambda _, resource: [
+            tag["Value"] for tag in resource.get(tags, ()) if tag["Key"] == key
+        ]
+    raise Ec2Error("unknown_filter", name=name)
+
+
+def _holds(
+    world: World, resource: Resource, source: Source, patterns: tuple[re.Pattern[str], ...]
+) -> bool:
+    found = values(resource, source) if isinstance(source, str) else source(world, resource)
+    texts = [_text(value) for value in found]
+    return any(pattern.fullmatch(text) for text in texts for pattern in patterns)
+
+
+def _text(value: object) -> str:
+    """Return a value as filters spell it."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
+
+
+@lru_cache(maxsize=4096)
+def _pattern(value: str) -> re.Pattern[str]:
+    r"""Return the pattern of a filter's value: `*` any text, `?` one character, `\` before both."""
+    parts = re.findall(r"\\[*?\\]|.", value, re.DOTALL)
+    spelled = {"*": ".*", "?": "."}
+    return re.compile("".join(spelled.get(part, re.escape(part[-1])) for part in parts), re.DOTALL)
+
+
+def page_of(request: Resource, how: Describe) -> tuple[int | None, int]:
+    """Return how many a request wants at most, and the sequence after which its page begins."""
+    limit = request.get("MaxResults")
+    token = request.get("NextToken")
+    if how.max_results is not None and limit is not None:
+        least, most = how.max_results
+        if not least <= limit <= most:
+            raise Ec2Error("max_results_out_of_bounds", value=limit, least=least, most=most)
+        if how.ids is not None and request.get(how.ids):
+            raise Ec2Error("ids_and_max_results", ids=how.ids)
+    return limit, 0 if not token else sequence_of(token)
+
+
+def token_of(sequence: int) -> str:
+    """Return the opaque token of a page that begins after a row."""
+    return base64.urlsafe_b64encode(f"after:{sequence}".encode()).decode()
+
+
+def sequence_of(token: str) -> int:
+    """Return the row after which a page begins.
+
+    Raises
+    ------
+    Ec2Error
+        The token is none of ours.
+
+    """
+    try:
+        text = base64.b64decode(token, altchars=b"-_", validate=True).decode("ascii")
+    except (binascii.Error, ValueError):
+        raise Ec2Error("invalid_token", token=token) from None
+    if not re.fullmatch(r"after:[0-9]{1,18}", text):
+        raise Ec2Error("invalid_token", token=token)
+    return int(text.removeprefix("after:"))

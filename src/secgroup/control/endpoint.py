@@ -1,0 +1,131 @@
+"""`Endpoint`: one request after the other, each wholly or not at all.
+
+Owns the order of what happens to a request: DryRun, ClientToken, the operation, where the change
+lasts, the plane. Knows no operation, no wire and no disk.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from threading import Lock
+from typing import Any, Protocol
+
+from secgroup.control.state import Changed, Resource, State, World
+from secgroup.errors import Ec2Error
+
+#: An operation: what it answers in a world; it may change the world's state.
+Operation = Callable[[World, Resource], Mapping[str, Any]]
+
+
+class Store(Protocol):
+    """Where changes last."""
+
+    def commit(self, changes: Collection[Changed], sequence: int, /) -> None:
+        """Make changes last, all or none, before this returns."""
+
+
+class Follower(Protocol):
+    """What must agree with the state before a change is acknowledged: a plane."""
+
+    def prepare(self, state: State, changes: Collection[Changed], /) -> None:
+        """Find out whether the state with these changes can be enforced; raise if it cannot."""
+
+    def commit(self) -> None:
+        """Enforce what was prepared."""
+
+    def abandon(self) -> None:
+        """Forget what was prepared: the changes were taken back."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """Who asks, and where: the world that the request is about."""
+
+    account_id: str
+    region: str
+
+
+@dataclass(slots=True, kw_only=True)
+class Endpoint:
+    """The state, where it lasts, and what follows it.
+
+    Parameters
+    ----------
+    state : State
+    store : Store
+    follower : Follower or None
+        The plane that is converged before a change is acknowledged.
+
+    """
+
+    state: State
+    store: Store
+    follower: Follower | None = None
+    _lock: Lock = field(default_factory=Lock)
+
+    def call(
+        self, name: str, operation: Operation, caller: Caller, request: Resource, now: datetime
+    ) -> Mapping[str, Any]:
+        """Do one request.
+
+        Returns
+        -------
+        mapping
+            The result in the operation's output shape, without the request's id.
+
+        Raises
+        ------
+        Ec2Error
+            EC2 would refuse it; nothing has changed.
+
+        """
+        with self._lock:
+            world = self.state.world(caller.account_id, caller.region, now)
+            if request.get("DryRun"):
+                raise Ec2Error("dry_run")
+            with self.state.change() as changed:
+                result = once(world, name, operation, request)
+                if changed:
+                    self._settle(list(changed.values()))
+            return result
+
+    def _settle(self, changes: Collection[Changed]) -> None:
+        """Make changes last, and enforce them; when either fails neither has happened."""
+        if self.follower is None:
+            self.store.commit(changes, self.state.sequence)
+            return
+        self.follower.prepare(self.state, changes)
+        try:
+            self.store.commit(changes, self.state.sequence)
+        except BaseException:
+            self.follower.abandon()
+            raise
+        self.follower.commit()
+
+
+def once(world: World, name: str, operation: Operation, request: Resource) -> Mapping[str, Any]:
+    """Do an operation, unless its `ClientToken` says that it was done: then its answer again.
+
+    Raises
+    ------
+    Ec2Error
+        The token was used with other parameters.
+
+    """
+    token = request.get("ClientToken")
+    if not token:
+        return operation(world, request)
+    spelled = json.dumps(request, sort_keys=True, default=str)
+    parameters = hashlib.sha256(spelled.encode()).hexdigest()
+    key = f"{world.account_id}/{world.region}/{name}/{token}"
+    earlier = world.get("ClientToken", key)
+    if earlier is not None:
+        if earlier["Parameters"] != parameters:
+            raise Ec2Error("other_parameters_for_token", token=token)
+        answer: Mapping[str, Any] = earlier["Result"]
+        return answer
+    result = operation(world, request)
+    world.put("ClientToken", {"Token": key, "Parameters": parameters, "Result": result})
+    return result
