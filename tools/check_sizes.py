@@ -41,7 +41,6 @@ EXCEPTIONS: dict[str, str] = {
     "src/secgroup/engine/kernels/rules.py::related": "half of it is what its arguments mean",
     "src/secgroup/engine/kernels/rules.py::admit": "half of it is what its arguments mean",
     "src/secgroup/engine/kernels/screen.py::screen_one": "the stateless steps, as one list to read",
-    "src/secgroup/replay/columns.py": "placing and running of rows, not parted yet",
     "src/secgroup/reference/decide.py::_decide": "the thirteen steps, as one list to read",
     "src/secgroup/reference/decide.py::_pass_groups": "steps 8 to 12 of the same list",
 }
