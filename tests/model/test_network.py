@@ -53,3 +53,16 @@ def test_vpc_and_subnet_contain_their_blocks():
     assert ip_address("2001:db8:1:1::9") in subnet
     assert ip_address("2001:db8:1:2::9") not in subnet
     assert ip_address("10.0.1.5") not in replace(subnet, ipv4_block=None)
+
+
+def test_revised_network_derives_anew_only_what_other_nouns_bring():
+    members, holders = NETWORK.members, NETWORK.holders
+    with_groups = NETWORK.revised(groups={})
+    assert with_groups.groups == {}
+    assert with_groups.members is members
+    assert with_groups.holders is holders
+
+    second = replace(NETWORK.interfaces["app"], interface_id="second")
+    grown = with_groups.revised(interfaces={**NETWORK.interfaces, "second": second})
+    assert ids(grown.members["b"]) == ["app", "second", "web"]
+    assert ids(NETWORK.members["b"]) == ["app", "web"]

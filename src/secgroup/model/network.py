@@ -2,8 +2,9 @@
 
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any, Final
 
 from secgroup.model.group import SecurityGroup
 from secgroup.model.interface import Instance, NetworkInterface
@@ -20,6 +21,14 @@ from secgroup.model.route import (
 )
 from secgroup.model.vpc import Subnet, Vpc
 from secgroup.net.address import Address
+
+#: What is derived from which nouns, and kept by `Network.revised` while those are the same.
+_DERIVED: Final[Mapping[str, tuple[str, ...]]] = {
+    "members": ("interfaces",),
+    "holders": ("interfaces",),
+    "delegated": ("interfaces",),
+    "_route_table_of_subnet": ("route_tables", "subnets"),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +64,17 @@ class Network:
     region: str | None = None
     account_id: str | None = None
     warnings: tuple[str, ...] = ()
+
+    def revised(self, **fields: Any) -> "Network":
+        """Return the next revision, with other nouns in some fields.
+
+        What has been derived from nouns that stay the same is not derived again.
+        """
+        after = replace(self, **fields)
+        for name, sources in _DERIVED.items():
+            if name in self.__dict__ and not any(source in fields for source in sources):
+                after.__dict__[name] = self.__dict__[name]
+        return after
 
     @cached_property
     def members(self) -> Mapping[str, tuple[NetworkInterface, ...]]:
