@@ -58,3 +58,15 @@ def test_world_of_another_account_sees_nothing_but_find_does() -> None:
     row = state.find("Vpc", "vpc-1")
     assert row is not None
     assert row.account_id == "111122223333"
+
+
+def test_where_answers_in_the_order_of_making_whatever_was_changed_since() -> None:
+    state = new_state()
+    world = state.world("111122223333", "eu-west-1", NOW)
+    with state.change():
+        for name, vpc in (("a", "vpc-2"), ("b", "vpc-1"), ("c", "vpc-1")):
+            world.put("SecurityGroup", {"GroupId": f"sg-{name}", "VpcId": vpc})
+    with state.change():
+        world.put("SecurityGroup", {"GroupId": "sg-a", "VpcId": "vpc-1"})
+    found = [each["GroupId"] for each in world.where("SecurityGroup", "VpcId", "vpc-1")]
+    assert found == ["sg-a", "sg-b", "sg-c"]

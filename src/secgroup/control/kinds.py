@@ -38,7 +38,13 @@ KINDS: Final[tuple[Kind, ...]] = (
         "security-group-rule",
         indexes=("GroupId", "ReferencedGroupInfo.GroupId", "PrefixListId"),
     ),
-    _kind("NetworkAcl", "NetworkAclId", "acl", "network-acl", indexes=_VPC),
+    _kind(
+        "NetworkAcl",
+        "NetworkAclId",
+        "acl",
+        "network-acl",
+        indexes=(*_VPC, "Associations.SubnetId"),
+    ),
     _kind("ManagedPrefixList", "PrefixListId", "pl", "prefix-list"),
     _kind(
         "NetworkInterface",

@@ -111,6 +111,11 @@ class _Table:
         else:
             self.rows[resource_id] = row
 
+    def where(self, path: str, value: object) -> list[Row]:
+        """Return the rows that have a value at an indexed path, in the order of their making."""
+        found = (self.rows[resource_id] for resource_id in self.indexes[path].get(value, ()))
+        return sorted(found, key=lambda row: row.sequence)
+
     def sort(self) -> None:
         """Bring rows back into the order of their making, after one was put back."""
         self.rows = dict(sorted(self.rows.items(), key=lambda item: item[1].sequence))
@@ -264,10 +269,9 @@ class World:
             yield row.resource
 
     def where(self, kind: str, path: str, value: object) -> Iterator[Resource]:
-        """Yield the resources that have a value at a path which the kind has an index for."""
-        table = self.state.table(self.account_id, self.region, kind)
-        for resource_id in list(table.indexes[path].get(value, ())):
-            yield table.rows[resource_id].resource
+        """Yield the resources that have a value at an indexed path, the oldest first."""
+        for row in self.state.table(self.account_id, self.region, kind).where(path, value):
+            yield row.resource
 
     def put(self, kind: str, resource: Resource) -> None:
         """Make a resource in this world, or let it follow the one that had its id."""

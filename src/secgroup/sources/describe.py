@@ -15,7 +15,7 @@ from secgroup.model.interface import NetworkInterface
 from secgroup.model.network_acl import NetworkAcl
 from secgroup.model.prefix_list import PrefixList
 from secgroup.model.route import RouteTable
-from secgroup.model.vpc import Subnet, Vpc
+from secgroup.model.vpc import Vpc
 from secgroup.net.address import Prefix, parse_prefix
 from secgroup.sources import describe_nouns as nouns
 from secgroup.sources import describe_routes as routes
@@ -216,17 +216,7 @@ def _read_acls_and_subnets(answers: Answers, draft: Draft) -> None:
             )
         if acl_id is None:
             acl_id = assumed.setdefault(vpc_id, f"{vpc_id}/default-acl")
-        subnet = Subnet(
-            subnet_id=subnet_id,
-            vpc_id=vpc_id,
-            network_acl_id=acl_id,
-            names=nouns.names_of(node),
-            ipv4_block=node.parsed_or_none("CidrBlock", nouns.ipv4_prefix),
-            ipv6_blocks=nouns.ipv6_blocks(node),
-            availability_zone=node.text_or_none("AvailabilityZone"),
-            availability_zone_id=node.text_or_none("AvailabilityZoneId"),
-        )
-        _add(draft, node, subnet)
+        _add(draft, node, nouns.read_subnet(node, network_acl_id=acl_id))
     vpcs = draft.of(Vpc)
     for vpc_id in [each for each in assumed if each in vpcs]:
         draft.of(NetworkAcl)[assumed[vpc_id]] = default_acl(

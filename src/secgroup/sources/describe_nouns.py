@@ -24,7 +24,7 @@ from secgroup.model.interface import (
     tracking_of,
 )
 from secgroup.model.network_acl import NetworkAcl, NetworkAclEntry
-from secgroup.model.vpc import Vpc
+from secgroup.model.vpc import Subnet, Vpc
 from secgroup.net.address import Prefix, parse_address, parse_mac, parse_prefix
 from secgroup.net.ports import Traffic, parse_protocol, traffic_of
 from secgroup.net.protocol import ICMP, ICMPV6
@@ -94,6 +94,20 @@ def read_vpc(node: Node, *, enable_dns_support: bool) -> Vpc:
         ipv6_blocks=ipv6_blocks(node),
         is_default=node.boolean("IsDefault", default=False),
         enable_dns_support=enable_dns_support,
+    )
+
+
+def read_subnet(node: Node, *, network_acl_id: str) -> Subnet:
+    """Read a Subnet, which does not say itself which ACL it is associated with."""
+    return Subnet(
+        subnet_id=node.text("SubnetId"),
+        vpc_id=node.text("VpcId"),
+        network_acl_id=network_acl_id,
+        names=names_of(node),
+        ipv4_block=node.parsed_or_none("CidrBlock", ipv4_prefix),
+        ipv6_blocks=ipv6_blocks(node),
+        availability_zone=node.text_or_none("AvailabilityZone"),
+        availability_zone_id=node.text_or_none("AvailabilityZoneId"),
     )
 
 
