@@ -7,22 +7,15 @@ message whose words are not published.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """One fault: EC2's code, the message with its fields in braces, source, HTTP status."""
-
-    code: str
-    message: str
-    source: str
-    status: int = 400
-
+from secgroup.api.fault import Fault
+from secgroup.api.faults_interfaces import INTERFACES
+from secgroup.api.faults_vpcs import VPCS
 
 _REQUESTS: Final = {
+    "resource_not_found": Fault("InvalidID", "The ID '{resource_id}' is not valid", "codes"),
     "dry_run": Fault(
         "DryRunOperation",
         "Request would have succeeded, but DryRun flag is set.",
@@ -91,15 +84,25 @@ _SECURITY_GROUPS: Final = {
     "group_id_malformed": Fault(
         "InvalidGroupId.Malformed", 'Invalid id: "{resource_id}" (expecting "sg-...")', "seen"
     ),
-}
-
-_VPCS: Final = {
-    "vpc_not_found": Fault(
-        "InvalidVpcID.NotFound", "The vpc ID '{resource_id}' does not exist", "seen"
+    "rule_not_found": Fault(
+        "InvalidSecurityGroupRuleId.NotFound",
+        "The security group rule ID '{resource_id}' does not exist",
+        "seen",
+    ),
+    "rule_id_malformed": Fault(
+        "InvalidSecurityGroupRuleId.Malformed",
+        "The security group rule ID '{resource_id}' is malformed",
+        "ours",
+    ),
+    "prefix_list_not_found": Fault(
+        "InvalidPrefixListID.NotFound", "The prefix list ID '{resource_id}' does not exist", "ours"
+    ),
+    "prefix_list_id_malformed": Fault(
+        "InvalidPrefixListId.Malformed", "The prefix list ID '{resource_id}' is malformed", "ours"
     ),
 }
 
 #: Every fault by its name.
 FAULTS: Final[Mapping[str, Fault]] = MappingProxyType(
-    {**_REQUESTS, **_TAGS, **_SECURITY_GROUPS, **_VPCS}
+    {**_REQUESTS, **_TAGS, **_SECURITY_GROUPS, **VPCS, **INTERFACES}
 )

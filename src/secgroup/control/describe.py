@@ -7,7 +7,7 @@ call has of its own is a `Describe`; nothing here knows a kind.
 import base64
 import binascii
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final
@@ -22,6 +22,8 @@ Source = str | Callable[[World, Resource], Iterable[object]]
 _VALUES_LIMIT: Final = 200
 _TAG: Final = "tag:"
 _TAG_KEY: Final = "tag-key"
+#: What makes the value of a filter more than itself.
+_WILD: Final = re.compile(r"[*?\\]")
 
 
 def _as_it_is(world: World, resource: Resource) -> Resource:  # noqa: ARG001
@@ -37,10 +39,7 @@ class Describe:
     kind : str
     ids : str or None
         The member of the request with the ids asked for.
-    not_found : str
-        The fault when one of them is not there (`api/errors.py`); it is given as `resource_id`.
-    malformed : str or None
-        The fault when one of them is not an id of this kind.
+        The faults of an id that is not there are the kind's.
     result : str
         The member of the result with the resources.
     filters : mapping of str to Source
@@ -55,15 +54,26 @@ class Describe:
     kind: str
     result: str
     ids: str | None = None
-    not_found: str
-    malformed: str | None = None
     filters: Mapping[str, Source] = field(default_factory=dict)
     view: Callable[[World, Resource], Resource] = _as_it_is
     max_results: tuple[int, int] | None = (5, 1000)
 
 
-def describe(world: World, request: Resource, how: Describe) -> dict[str, Any]:
+def describe(
+    world: World,
+    request: Resource,
+    how: Describe,
+    resources: Iterable[Resource] | None = None,
+) -> dict[str, Any]:
     """Answer a describe call.
+
+    Parameters
+    ----------
+    world, request : World, mapping
+    how : Describe
+    resources : iterable of mapping, optional
+        What is chosen from when it is nothing that is kept: regions, instance types. Their order
+        must be the same in every call.
 
     Raises
     ------
@@ -73,36 +83,75 @@ def describe(world: World, request: Resource, how: Describe) -> dict[str, Any]:
 
     """
     limit, after = page_of(request, how)
-    rows = [row for row in _asked_for(world, request, how) if row.sequence > after]
     wanted = matcher(world, request, how)
+    found = _kept(world, request, how) if resources is None else list(enumerate(resources, 1))
     shown: list[Resource] = []
     result: dict[str, Any] = {how.result: shown}
     last = 0
-    for row in rows:
-        if not wanted(row.resource):
+    for sequence, resource in found:
+        if sequence <= after or not wanted(resource):
             continue
         if limit is not None and len(shown) == limit:
             result["NextToken"] = token_of(last)
             break
-        shown.append(how.view(world, row.resource))
-        last = row.sequence
+        shown.append(how.view(world, resource))
+        last = sequence
     return result
 
 
-def _asked_for(world: World, request: Resource, how: Describe) -> list[Row]:
+def _kept(world: World, request: Resource, how: Describe) -> list[tuple[int, Resource]]:
+    """Return the resources that may be meant, in the order of their making.
+
+    They are those asked for by id; or those that an index has for an exact value of a filter.
+    """
     table = world.state.table(world.account_id, world.region, how.kind)
     ids = request.get(how.ids) if how.ids is not None else None
-    if not ids:
-        return list(table.rows.values())
-    pattern = re.compile(rf"{table.kind.prefix}-([0-9a-f]{{8}}|[0-9a-f]{{17}})")
-    for resource_id in ids:
-        if how.malformed is not None and not pattern.fullmatch(resource_id):
-            raise Ec2Error(how.malformed, resource_id=resource_id)
-    missing = [resource_id for resource_id in ids if resource_id not in table.rows]
-    if missing:
-        raise Ec2Error(how.not_found, resource_id=missing[0])
-    found = {resource_id: table.rows[resource_id] for resource_id in ids}
-    return sorted(found.values(), key=lambda row: row.sequence)
+    if ids:
+        missing = [resource_id for resource_id in ids if resource_id not in table.rows]
+        if missing:
+            raise table.kind.missing(missing[0])
+        found = {resource_id: table.rows[resource_id] for resource_id in ids}
+        return _in_order(found.values())
+    for each in filters_of(request):
+        path = how.filters.get(each["Name"])
+        if isinstance(path, str) and not any(_WILD.search(value) for value in each["Values"]):
+            if path == table.kind.id_key:
+                named = {value: table.rows.get(value) for value in each["Values"]}
+                return _in_order(row for row in named.values() if row is not None)
+            if path in table.indexes:
+                return _in_order(
+                    table.rows[resource_id]
+                    for resource_id in {
+                        resource_id: None
+                        for value in each["Values"]
+                        for resource_id in table.indexes[path].get(value, ())
+                    }
+                )
+    return [(row.sequence, row.resource) for row in table.rows.values()]
+
+
+def _in_order(rows: Iterable[Row]) -> list[tuple[int, Resource]]:
+    return [(row.sequence, row.resource) for row in sorted(rows, key=lambda row: row.sequence)]
+
+
+def filters_of(request: Resource) -> Sequence[Resource]:
+    """Return the filters of a request; DescribeNatGateways and DescribeFlowLogs call them Filter.
+
+    Raises
+    ------
+    Ec2Error
+        One without a name or values, or too many values.
+
+    """
+    filters: Sequence[Resource] = request.get("Filters") or request.get("Filter") or ()
+    for each in filters:
+        if not each.get("Name"):
+            raise Ec2Error("filter_without_name")
+        if not each.get("Values"):
+            raise Ec2Error("filter_without_values", name=each["Name"])
+    if sum(len(each["Values"]) for each in filters) > _VALUES_LIMIT:
+        raise Ec2Error("too_many_filter_values", limit=_VALUES_LIMIT)
+    return filters
 
 
 def matcher(world: World, request: Resource, how: Describe) -> Callable[[Resource], bool]:
@@ -116,19 +165,12 @@ def matcher(world: World, request: Resource, how: Describe) -> Callable[[Resourc
         A filter that the call does not have, without a name or values, or with too many.
 
     """
-    kind = world.state.kinds[how.kind]
+    kind = world.state.kinds.get(how.kind)
+    tags = "Tags" if kind is None else kind.tags
     tests: list[tuple[Source, tuple[re.Pattern[str], ...]]] = []
-    count = 0
-    for each in request.get("Filters") or ():
-        name, wanted = each.get("Name"), each.get("Values")
-        if not name:
-            raise Ec2Error("filter_without_name")
-        if not wanted:
-            raise Ec2Error("filter_without_values", name=name)
-        count += len(wanted)
-        if count > _VALUES_LIMIT:
-            raise Ec2Error("too_many_filter_values", limit=_VALUES_LIMIT)
-        tests.append((_source(name, kind.tags, how), tuple(_pattern(value) for value in wanted)))
+    for each in filters_of(request):
+        source = _source(each["Name"], tags, how)
+        tests.append((source, tuple(_pattern(value) for value in each["Values"])))
 
     def is_wanted(resource: Resource) -> bool:
         return all(_holds(world, resource, source, patterns) for source, patterns in tests)

@@ -5,14 +5,11 @@ from typing import Any, Final
 from secgroup.control.describe import Describe, describe
 from secgroup.control.state import Resource, World
 from secgroup.control.tags import tags_of
-from secgroup.errors import Ec2Error
 
 _DESCRIBE: Final = Describe(
     kind="SecurityGroup",
     result="SecurityGroups",
     ids="GroupIds",
-    not_found="group_not_found",
-    malformed="group_id_malformed",
     filters={
         "description": "Description",
         "group-id": "GroupId",
@@ -25,8 +22,7 @@ _DESCRIBE: Final = Describe(
 
 def create_security_group(world: World, request: Resource) -> dict[str, Any]:
     """CreateSecurityGroup."""
-    if world.get("Vpc", request["VpcId"]) is None:
-        raise Ec2Error("vpc_not_found", resource_id=request["VpcId"])
+    world.need("Vpc", request["VpcId"])
     group_id = world.new_id("sg")
     tags = tags_of(request, "security-group")
     group = {

@@ -5,11 +5,15 @@ times as ISO 8601 text (docs/decisions/what-the-endpoint-keeps.md). It is never 
 `put` takes the next one. Knows nothing of requests, of what a kind means, or of where it lasts.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
+
+from secgroup.control.quotas import QUOTAS
+from secgroup.errors import Ec2Error
 
 #: A resource, a request or a result, in the shape that botocore gives it.
 Resource = Mapping[str, Any]
@@ -36,6 +40,9 @@ class Kind:
         The member that holds its tags.
     indexes : tuple of str
         Paths (see `values`) that `World.where` can ask for.
+    not_found, malformed : str or None
+        The faults (`api/errors.py`) when an id is none of a resource that is there, and when it
+        is not an id of this kind; both are given `resource_id`. Without `malformed`, not found.
 
     """
 
@@ -45,6 +52,14 @@ class Kind:
     resource_type: str | None = None
     tags: str = "Tags"
     indexes: tuple[str, ...] = ()
+    not_found: str = "resource_not_found"
+    malformed: str | None = None
+
+    def missing(self, resource_id: str) -> Ec2Error:
+        """Return the fault of an id that names nothing."""
+        is_id = re.fullmatch(rf"{self.prefix}-([0-9a-f]{{8}}|[0-9a-f]{{17}})", resource_id)
+        fault = self.not_found if self.malformed is None or is_id else self.malformed
+        return Ec2Error(fault, resource_id=resource_id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,12 +144,21 @@ class State:
     kinds : iterable of Kind
     token : callable
         Random hexadecimal digits, as many as asked for; `secrets` in life, counted in tests.
+    quotas : mapping of str to int
+        What differs from `quotas.QUOTAS`.
 
     """
 
-    def __init__(self, kinds: Iterable[Kind], *, token: Callable[[int], str]) -> None:
+    def __init__(
+        self,
+        kinds: Iterable[Kind],
+        *,
+        token: Callable[[int], str],
+        quotas: Mapping[str, int] | None = None,
+    ) -> None:
         self.kinds = {kind.shape: kind for kind in kinds}
         self.token = token
+        self.quotas: dict[str, int] = {**QUOTAS, **(quotas or {})}
         self.sequence = 0
         self._tables: dict[tuple[str, str, str], _Table] = {}
         self._by_id: dict[tuple[str, str], Row] = {}
@@ -262,6 +286,28 @@ class World:
         """Return a resource of this world."""
         row = self.state.table(self.account_id, self.region, kind).rows.get(resource_id)
         return None if row is None else row.resource
+
+    def need(self, kind: str, resource_id: str) -> Resource:
+        """Return a resource of this world that a request names.
+
+        Raises
+        ------
+        Ec2Error
+            It is not there, or its id is none of this kind.
+
+        """
+        resource = self.get(kind, resource_id)
+        if resource is None:
+            raise self.state.kinds[kind].missing(resource_id)
+        return resource
+
+    def count(self, kind: str) -> int:
+        """Return how many resources of a kind there are."""
+        return len(self.state.table(self.account_id, self.region, kind).rows)
+
+    def quota(self, name: str) -> int:
+        """Return how many of something an account may have (`quotas.QUOTAS`)."""
+        return self.state.quotas[name]
 
     def every(self, kind: str) -> Iterator[Resource]:
         """Yield the resources of a kind, in the order of their making."""
