@@ -11,6 +11,7 @@ import pytest
 
 from secgroup.api.errors import FAULTS
 from secgroup.api.operations import OPERATIONS
+from secgroup.control.beginning import begin
 from secgroup.control.endpoint import Caller, Endpoint
 from secgroup.control.kinds import KINDS
 from secgroup.control.state import Changed, State, World
@@ -21,9 +22,8 @@ ACCOUNT = "111122223333"
 OTHER_ACCOUNT = "444455556666"
 REGION = "eu-west-1"
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
-
 #: What is kept and is none of EC2's.
-_OURS = ("ClientToken",)
+OWN_KINDS = {kind.shape for kind in KINDS if kind.is_own}
 
 
 class Memory:
@@ -33,7 +33,7 @@ class Memory:
         """Hold every changed resource against botocore's shape of its kind."""
         for change in changes:
             row = change.after
-            if row is not None and row.kind not in _OURS:
+            if row is not None and row.kind not in OWN_KINDS:
                 wrong = list(misshapen(row.resource, model().shape_for(row.kind), row.resource_id))
                 assert not wrong, wrong
                 assert row.sequence <= sequence
@@ -70,15 +70,19 @@ class Client:
         return self.endpoint.state.world(self.account_id, self.region, self.now)
 
 
-def new_client(**quotas: int) -> Client:
-    """Return a client of a new endpoint: ids count up, quotas may differ (`_` for `-`)."""
+def new_state(**quotas: int) -> State:
+    """Return a state whose ids count up; quotas may differ (`_` for `-`)."""
     numbers = count(1)
-    state = State(
+    return State(
         KINDS,
         token=lambda digits: f"{next(numbers):0{digits}x}",
         quotas={name.replace("_", "-"): value for name, value in quotas.items()},
     )
-    return Client(endpoint=Endpoint(state=state, store=Memory()))
+
+
+def new_client(**quotas: int) -> Client:
+    """Return a client of a new endpoint: ids count up, quotas may differ (`_` for `-`)."""
+    return Client(endpoint=Endpoint(state=new_state(**quotas), store=Memory(), begin=begin))
 
 
 @contextmanager

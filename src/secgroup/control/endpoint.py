@@ -8,12 +8,15 @@ import hashlib
 import json
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from threading import Lock
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from secgroup.control.state import Changed, Resource, State, World
 from secgroup.errors import Ec2Error
+
+#: How long a `ClientToken` is remembered (API Reference, "Ensuring idempotency": at least a day).
+_TOKEN_AGE: Final = timedelta(hours=24)
 
 #: An operation: what it answers in a world; it may change the world's state.
 Operation = Callable[[World, Resource], Mapping[str, Any]]
@@ -57,12 +60,16 @@ class Endpoint:
     store : Store
     follower : Follower or None
         The plane that is converged before a change is acknowledged.
+    begin : callable
+        What gives a world what it has before its first request (`beginning.py`).
 
     """
 
     state: State
     store: Store
     follower: Follower | None = None
+    begin: Callable[[World], None] = lambda _: None
+    _begun: set[tuple[str, str]] = field(default_factory=set)
     _lock: Lock = field(default_factory=Lock)
 
     def call(
@@ -83,6 +90,7 @@ class Endpoint:
         """
         with self._lock:
             world = self.state.world(caller.account_id, caller.region, now)
+            self._begin(world)
             if request.get("DryRun"):
                 raise Ec2Error("dry_run")
             with self.state.change() as changed:
@@ -90,6 +98,17 @@ class Endpoint:
                 if changed:
                     self._settle(list(changed.values()))
             return result
+
+    def _begin(self, world: World) -> None:
+        """Let a world begin that was not asked for since this endpoint started."""
+        key = (world.account_id, world.region)
+        if key in self._begun:
+            return
+        with self.state.change() as changed:
+            self.begin(world)
+            if changed:
+                self._settle(list(changed.values()))
+        self._begun.add(key)
 
     def _settle(self, changes: Collection[Changed]) -> None:
         """Make changes last, and enforce them; when either fails neither has happened."""
@@ -120,6 +139,7 @@ def once(world: World, name: str, operation: Operation, request: Resource) -> Ma
     spelled = json.dumps(request, sort_keys=True, default=str)
     parameters = hashlib.sha256(spelled.encode()).hexdigest()
     key = f"{world.account_id}/{world.region}/{name}/{token}"
+    _forget_old_tokens(world)
     earlier = world.get("ClientToken", key)
     if earlier is not None:
         if earlier["Parameters"] != parameters:
@@ -127,5 +147,13 @@ def once(world: World, name: str, operation: Operation, request: Resource) -> Ma
         answer: Mapping[str, Any] = earlier["Result"]
         return answer
     result = operation(world, request)
-    world.put("ClientToken", {"Token": key, "Parameters": parameters, "Result": result})
+    kept = {"Token": key, "Parameters": parameters, "Result": result, "Time": world.now.isoformat()}
+    world.put("ClientToken", kept)
     return result
+
+
+def _forget_old_tokens(world: World) -> None:
+    for kept in world.every("ClientToken"):
+        if world.now - datetime.fromisoformat(kept["Time"]) < _TOKEN_AGE:
+            return
+        world.delete("ClientToken", kept["Token"])

@@ -17,6 +17,7 @@ def _kind(
     indexes: tuple[str, ...] = (),
     not_found: str = "resource_not_found",
     malformed: str | None = None,
+    is_own: bool = False,
 ) -> Kind:
     return Kind(
         shape=shape,
@@ -27,6 +28,7 @@ def _kind(
         indexes=indexes,
         not_found=not_found,
         malformed=malformed,
+        is_own=is_own,
     )
 
 
@@ -200,5 +202,5 @@ KINDS: Final[tuple[Kind, ...]] = (
     ),
     _kind("FlowLog", "FlowLogId", "fl", "vpc-flow-log", indexes=("ResourceId",)),
     # What a request with a ClientToken was answered; none of EC2's.
-    _kind("ClientToken", "Token", "token"),
+    _kind("ClientToken", "Token", "token", is_own=True),
 )

@@ -31,7 +31,7 @@ class Kind:
     shape : str
         botocore's name of its shape, and so the name of the kind.
     id_key : str
-        The member that is its id.
+        The member that is its id; `GroupId+VpcId` when it takes two to name one.
     prefix : str
         What its ids begin with, without the hyphen.
     resource_type : str or None
@@ -43,6 +43,8 @@ class Kind:
     not_found, malformed : str or None
         The faults (`api/errors.py`) when an id is none of a resource that is there, and when it
         is not an id of this kind; both are given `resource_id`. Without `malformed`, not found.
+    is_own : bool
+        It is none of EC2's shapes: kept for ourselves, in a shape of ours.
 
     """
 
@@ -54,6 +56,11 @@ class Kind:
     indexes: tuple[str, ...] = ()
     not_found: str = "resource_not_found"
     malformed: str | None = None
+    is_own: bool = False
+
+    def id_of(self, resource: Resource) -> str:
+        """Return the id of a resource of this kind; two members are joined by a slash."""
+        return "/".join(resource[key] for key in self.id_key.split("+"))
 
     def missing(self, resource_id: str) -> Ec2Error:
         """Return the fault of an id that names nothing."""
@@ -182,11 +189,29 @@ class State:
             if kind is None or kind == shape:
                 yield from table.rows.values()
 
-    def restore(self, rows: Iterable[Row]) -> None:
-        """Take rows from where they lasted, in the order of their making."""
+    def where(self, region: str, kind: str, path: str, value: object) -> Iterator[Row]:
+        """Yield the rows of a region, of every account, that have a value at an indexed path."""
+        for account_id in self.accounts(region):
+            yield from self.table(account_id, region, kind).where(path, value)
+
+    def accounts(self, region: str) -> tuple[str, ...]:
+        """Return the accounts that were asked for in a region."""
+        return tuple({account_id: None for account_id, at, _ in self._tables if at == region})
+
+    def restore(self, rows: Iterable[Row], sequence: int = 0) -> None:
+        """Take rows from where they lasted, in the order of their making.
+
+        Parameters
+        ----------
+        rows : iterable of Row
+        sequence : int, optional
+            The number of the last resource that was made, also if it is gone.
+
+        """
         for row in rows:
             self._set(row.kind, row.resource_id, row)
             self.sequence = max(self.sequence, row.sequence)
+        self.sequence = max(self.sequence, sequence)
 
     @contextmanager
     def change(self) -> Iterator[dict[tuple[str, str], Changed]]:
@@ -227,7 +252,7 @@ class State:
 
     def put(self, account_id: str, region: str, kind: str, resource: Resource) -> None:
         """Make a resource, or let it follow the one that had its id."""
-        resource_id = resource[self.kinds[kind].id_key]
+        resource_id = self.kinds[kind].id_of(resource)
         before = self._by_id.get((kind, resource_id))
         if before is None:
             self.sequence += 1

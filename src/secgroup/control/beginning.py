@@ -1,0 +1,7 @@
+"""What a world has from its first request on, because AWS gives it to every account."""
+
+from secgroup.control.state import World
+
+
+def begin(world: World) -> None:
+    """Make what an account has in a region before it asked for anything."""
