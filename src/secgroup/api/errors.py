@@ -13,6 +13,7 @@ from typing import Final
 from secgroup.api.fault import Fault
 from secgroup.api.faults_interfaces import INTERFACES
 from secgroup.api.faults_vpcs import VPCS
+from secgroup.api.faults_wire import WIRE
 
 _REQUESTS: Final = {
     "resource_not_found": Fault("InvalidID", "The ID '{resource_id}' is not valid", "codes"),
@@ -104,5 +105,5 @@ _SECURITY_GROUPS: Final = {
 
 #: Every fault by its name.
 FAULTS: Final[Mapping[str, Fault]] = MappingProxyType(
-    {**_REQUESTS, **_TAGS, **_SECURITY_GROUPS, **VPCS, **INTERFACES}
+    {**WIRE, **_REQUESTS, **_TAGS, **_SECURITY_GROUPS, **VPCS, **INTERFACES}
 )
