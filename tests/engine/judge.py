@@ -1,5 +1,6 @@
 """The engine beside the definition: the same trace through both, compared after every batch."""
 
+import gc
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from random import Random
@@ -9,11 +10,10 @@ from secgroup.conntrack.table import FlowTable
 from secgroup.decision import Decision
 from secgroup.engine.batch import Sighting, batch_of
 from secgroup.engine.engine import Engine
+from secgroup.model.network import Network
 from secgroup.net.packet import Fragment, Packet
-from secgroup.policy.resolve import Policy
-from secgroup.reference.decide import decide
-from secgroup.reference.memory import Memory
-from tests.support.traces import Arrival, Trace
+from secgroup.reference.memory import Memory, Switches
+from tests.support.traces import Arrival, Coverage, Event, Trace, Watch, Writer, steps
 
 KEY = b"tests"
 
@@ -94,83 +94,135 @@ class Difference:
         return f"event {self.event}, {self.what}:\n  {self.expected}\n  {self.found}"
 
 
-def compare(
-    trace: Trace, *, largest: int = 700, seed: int = 0, records_every: int = 1
-) -> Difference | None:
-    """Play a trace through both in batches of random size; None when they agree all the way."""
-    random = Random(seed)
-    engine = Engine(trace.network, trace.switches, key=KEY, room=1 << 12)
-    policy, memory = Policy(trace.network), Memory()
-    batch: list[Arrival] = []
-    first, batches = 0, 0
+class PartedError(Exception):
+    """The engine and the definition have parted."""
 
-    def flush() -> Difference | None:
-        nonlocal batch, batches
-        if not batch:
-            return None
-        expected = [
-            decide(
-                policy.at(each.interface_id),
-                memory,
-                each.packet,
-                each.direction,
-                each.time_ms,
-                switches=trace.switches,
-            )
-            for each in batch
-        ]
-        decisions = engine.decide(
+    def __init__(self, difference: Difference) -> None:
+        super().__init__(str(difference))
+        self.difference = difference
+
+
+class Judge:
+    """Lets an engine decide, in batches of random size, what the definition just has.
+
+    Parameters
+    ----------
+    memory : Memory
+        Of the definition, as each event that is seen leaves it.
+    largest : int
+        Packets of a batch, at most.
+    records_every : int
+        After so many batches whole tables are compared, not only what is counted of them.
+
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        switches: Switches,
+        memory: Memory,
+        *,
+        seed: int = 0,
+        largest: int = 700,
+        records_every: int = 1,
+    ) -> None:
+        self.random = Random(seed)
+        self.engine = Engine(network, switches, key=KEY, room=1 << 12)
+        self.memory = memory
+        self.largest, self.records_every = largest, records_every
+        self.batch: list[tuple[Arrival, Decision]] = []
+        self.size = self.random.randint(1, largest)
+        self.events = self.batches = 0
+
+    def see(self, event: Event, decision: Decision | None) -> None:
+        """Take an event: a packet that was decided, or an edit that will be made now.
+
+        Raises
+        ------
+        PartedError
+            With the first difference.
+
+        """
+        if isinstance(event, Arrival):
+            assert decision is not None
+            self.batch.append((event, decision))
+            self.events += 1
+            if len(self.batch) >= self.size:
+                largest = self.largest
+                self.size = self.random.choice((1, 2, self.random.randint(1, largest), largest))
+                self._decide()
+        else:
+            self._decide()
+            self.engine.change(event.network)
+            self.events += 1
+
+    def end(self) -> None:
+        """Decide what is left, and compare the tables."""
+        self._decide()
+        self._compare(with_records=True)
+
+    def _decide(self) -> None:
+        if not self.batch:
+            return
+        number_of = self.engine.interface_number
+        decisions = self.engine.decide(
             batch_of(
-                Sighting(
-                    each.packet,
-                    engine.interface_number(each.interface_id),
-                    each.direction,
-                    each.time_ms,
-                )
-                for each in batch
+                Sighting(each.packet, number_of(each.interface_id), each.direction, each.time_ms)
+                for each, _ in self.batch
             )
         )
-        for row, (arrival, each) in enumerate(zip(batch, expected, strict=True)):
+        first = self.events - len(self.batch)
+        for row, (arrival, expected) in enumerate(self.batch):
             found = decisions.decision(row)
-            if found != as_engine(each):
-                return Difference(first + row, f"decision of {arrival}", each, found)
-        batch, batches = [], batches + 1
-        return same_memory(engine, memory, first, batches % records_every == 0)
+            if found != as_engine(expected):
+                raise PartedError(
+                    Difference(first + row, f"decision of {arrival}", expected, found)
+                )
+        self.batch.clear()
+        self.batches += 1
+        self._compare(with_records=self.batches % self.records_every == 0)
 
-    size = random.randint(1, largest)
-    for number, event in enumerate(trace.events):
-        if isinstance(event, Arrival):
-            if not batch:
-                first = number
-            batch.append(event)
-            if len(batch) < size:
-                continue
-            size = random.choice((1, 2, random.randint(1, largest), largest))
-            different = flush()
-        else:
-            different = flush()
-            if different is None:
-                memory.flows.remove_if(gone(engine.network, event.network))
-                policy = Policy(event.network)
-                engine.change(event.network)
-                different = same_memory(engine, memory, number, True)
+    def _compare(self, *, with_records: bool) -> None:
+        different = same_memory(self.engine, self.memory, self.events, with_records)
         if different is not None:
-            return different
-    return flush() or same_memory(engine, memory, len(trace.events), True)
+            raise PartedError(different)
 
 
-def gone(before, network):
-    """`Firewall.change`, in its words."""
+def compare(trace: Trace, **options: int) -> Difference | None:
+    """Play a trace through both; None when they agree all the way."""
+    memory = Memory()
+    judge = Judge(trace.network, trace.switches, memory, **options)
+    try:
+        for event, decision in steps(trace, memory, hints=False):
+            judge.see(event, decision)
+        judge.end()
+    except PartedError as parted:
+        return parted.difference
+    return None
 
-    def is_gone(flow: Flow) -> bool:
-        now = network.interfaces.get(flow.interface_id)
-        if now is None or now.owner != flow.key.owner:
-            return True
-        then = before.interfaces.get(flow.interface_id)
-        had = then is not None and then.has_address(flow.key.inside)
-        return had and not now.has_address(flow.key.inside)
 
-    return is_gone
+def judged(seed: int, packets: int, coverage: Coverage) -> Difference | None:
+    """Compare a trace while it is written, which is cheaper; and count what it covers."""
+    writer = Writer(seed, hints=False)
+    judge = Judge(writer.network, writer.switches, writer.memory, seed=seed, records_every=4)
+    watch = Watch(coverage, writer.network, writer.switches, writer.memory)
+
+    def see(event: Event, decision: Decision | None) -> None:
+        watch.see(event, decision)
+        judge.see(event, decision)
+
+    writer.watch = see
+    # A trace makes few cycles and many values: looking for cycles meanwhile takes a fifth longer.
+    gc.disable()
+    try:
+        writer.write(packets)
+        judge.end()
+    except PartedError as parted:
+        return parted.difference
+    finally:
+        gc.enable()
+    watch.end()
+    return None
 
 
 def same_memory(
@@ -193,25 +245,6 @@ def same_memory(
         if alive != sorted(flow_row(each) for each in engine.connections()):
             return Difference(event, "flows alive", len(alive), None)
     return None
-
-
-def minimised(trace: Trace, **options: int) -> tuple[Trace, Difference]:
-    """Take away events as long as the two still part."""
-    different = compare(trace, **options)
-    assert different is not None
-    events = list(trace.events[: different.event + options.get("largest", 700) + 1])
-    size = len(events)
-    while size >= 1:
-        at = 0
-        while at < len(events):
-            fewer = replace(trace, events=tuple(events[:at] + events[at + size :]))
-            again = compare(fewer, **options)
-            if again is None:
-                at += size
-            else:
-                events, different = list(fewer.events), again
-        size //= 2
-    return replace(trace, events=tuple(events)), different
 
 
 def all_same(traces: Iterable[Trace], **options: int) -> None:

@@ -22,23 +22,7 @@ from tests.engine.judge import KEY, all_same, compare, records_in
 from tests.support import described
 from tests.support.traces import Arrival, make_trace
 
-TRACES = int(os.environ.get("SECGROUP_TRACES", "80"))
-EACH = 2500
-INTERPRETED = 8
 IS_INTERPRETED = os.environ.get("NUMBA_DISABLE_JIT") == "1"
-
-
-@pytest.mark.skipif(IS_INTERPRETED, reason="needs the compiler")
-@pytest.mark.parametrize("part", range(4))
-def test_engine_decides_and_remembers_what_the_definition_does(part):
-    all_same(make_trace(seed, EACH) for seed in range(part, TRACES, 4))
-
-
-@pytest.mark.skipif(not IS_INTERPRETED, reason="needs NUMBA_DISABLE_JIT=1")
-@pytest.mark.parametrize("seed", range(INTERPRETED))
-def test_interpreted_kernels_decide_what_the_definition_does(seed):
-    with np.errstate(over="ignore"):
-        all_same([make_trace(seed, EACH)])
 
 
 @pytest.mark.parametrize("largest", [1, 20_000])

@@ -107,35 +107,3 @@ def test_index_is_at_most_half_full_and_a_little():
         assert len(table) <= 0.76 * slots
         if len(table) > 5000:
             assert table.size_bytes / len(table) <= 105
-
-
-def longest_run(index: np.ndarray) -> int:
-    full = np.concatenate([[0], (index != 0).astype(np.int8), [0]])
-    edges = np.flatnonzero(np.diff(full))
-    return int((edges[1::2] - edges[::2]).max())
-
-
-def test_flows_that_collide_under_one_key_spread_under_another():
-    """2**16 keys whose last words are inverse to NH's multiplication under a known secret."""
-    known = secret_of(b"known")
-    made = np.zeros(1 << 15, dtype=RECORD)
-    # With a zero factor the other half of a word does not matter: all these have one NH sum.
-    first, second = int(known[0]), int(known[1])
-    made["inside_lo"] = (-first) & 0xFFFFFFFF | np.arange(len(made), dtype=np.uint64) << 32
-    made["owner_protocol"] = 6 << 24
-    made["state"] = int(State.ESTABLISHED)
-    one = {int(hash_of(known, *record.view(np.uint64)[:5])) for record in made[:50].reshape(-1, 1)}
-    assert len(one) == 1
-    assert second >= 0
-    for key in (b"x", b"y"):
-        table = store(room=1 << 16, key=key)
-        table.enter(made)
-        assert longest_run(table.flows.index) <= 64
-
-
-def test_last_slots_are_filled_and_more_room_is_made():
-    table = store(room=300)
-    new = records(range(2000))
-    table.enter(new)
-    assert len(table) == 2000
-    assert all(number_of(table, record) for record in new)

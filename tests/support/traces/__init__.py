@@ -4,10 +4,10 @@
 --seed N --packets N` prints what the traces from seed N on cover.
 """
 
-from tests.support.traces.coverage import Coverage, coverage_of
+from tests.support.traces.coverage import Coverage, Watch, coverage_of
 from tests.support.traces.networks import make_network
-from tests.support.traces.strange import make_trace
-from tests.support.traces.trace import Arrival, Edit, Event, Trace, played
+from tests.support.traces.strange import Writer, make_trace
+from tests.support.traces.trace import Arrival, Edit, Event, Trace, gone, played, steps
 
 __all__ = [
     "Arrival",
@@ -15,8 +15,12 @@ __all__ = [
     "Edit",
     "Event",
     "Trace",
+    "Watch",
+    "Writer",
     "coverage_of",
+    "gone",
     "make_network",
     "make_trace",
     "played",
+    "steps",
 ]

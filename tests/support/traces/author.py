@@ -6,6 +6,7 @@ be answered is not part of it.
 """
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import count
 from random import Random
@@ -13,6 +14,7 @@ from typing import Final
 
 from secgroup.conntrack.flow import Flow, FlowKey, key_of
 from secgroup.conntrack.state import State
+from secgroup.decision import Decision
 from secgroup.lessons.talk import Connection, header_size
 from secgroup.model.interface import NetworkInterface
 from secgroup.net.address import Address
@@ -76,8 +78,14 @@ _ODD_FLAGS = (
 
 
 class Author:
-    def __init__(self, seed: int) -> None:
-        self.seed = seed
+    """Writes events; `watch` gets each with its decision, while `memory` is as it left it.
+
+    Without `hints` no packet comes with the word that its hop is inside a subnet.
+    """
+
+    def __init__(self, seed: int, *, hints: bool = True) -> None:
+        self.seed, self.hints = seed, hints
+        self.watch: Callable[[Event, Decision | None], None] = lambda event, decision: None
         random = self.random = Random(seed)
         self.network = self.first_network = make_network(random)
         self.switches = Switches(
@@ -108,7 +116,8 @@ class Author:
             time_ms -= self.random.choice((1, 500, 5000))
         same_subnet = None
         if self.random.random() < 0.04:
-            same_subnet = self.random.random() < 0.5
+            hint = self.random.random() < 0.5
+            same_subnet = hint if self.hints else None
         event = Arrival(
             time_ms=max(0, time_ms),
             interface_id=interface_id,
@@ -117,7 +126,7 @@ class Author:
             same_subnet=same_subnet,
         )
         self.events.append(event)
-        decide(
+        decision = decide(
             self.policy.at(interface_id),
             self.memory,
             packet,
@@ -126,6 +135,7 @@ class Author:
             same_subnet=same_subnet,
             switches=self.switches,
         )
+        self.watch(event, decision)
         if isinstance(packet, Packet) and packet.fragment is None:
             self.recent.append((interface_id, direction, packet))
 

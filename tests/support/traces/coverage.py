@@ -10,12 +10,13 @@ from secgroup.conntrack.flow import Flow, FlowKey, key_of, reset_is_exact
 from secgroup.conntrack.grid import Side
 from secgroup.conntrack.state import State
 from secgroup.decision import Decision, Reason
+from secgroup.model.network import Network
 from secgroup.net.direction import Direction
 from secgroup.net.packet import Malformed, Packet
 from secgroup.net.protocol import UDP
-from secgroup.reference.memory import Memory
+from secgroup.reference.memory import Memory, Switches
 from tests.support.traces.networks import VPCS
-from tests.support.traces.trace import Arrival, Edit, Trace, played
+from tests.support.traces.trace import Arrival, Edit, Event, Trace, gone, steps
 
 MACHINES: Final = {"tcp": tcp, "udp": udp, "icmp": icmp, "other": other}
 
@@ -61,6 +62,7 @@ SHAPES: Final = (
     "clock back",
     "first packet of a second",
     "network changed",
+    "flow lost with its interface's place or address",
     "TIME_WAIT replaced by ORIGINAL",
     "TIME_WAIT replaced by REPLY",
     "expired entry reopened",
@@ -129,35 +131,49 @@ def coverage_of(traces: Iterable[Trace]) -> Coverage:
     """Play traces on the definition and count."""
     coverage = Coverage()
     for trace in traces:
-        _Watch(trace, coverage).run()
+        memory = Memory()
+        watch = Watch(coverage, trace.network, trace.switches, memory)
+        for event, decision in steps(trace, memory):
+            watch.see(event, decision)
+        watch.end()
     return coverage
 
 
-class _Watch:
-    """One trace as it is played."""
+class Watch:
+    """One trace as it is played: counts what it is told, beside the memory that it is played on."""
 
-    def __init__(self, trace: Trace, coverage: Coverage) -> None:
-        self.trace, self.coverage = trace, coverage
-        self.memory = Memory()
+    def __init__(
+        self, coverage: Coverage, network: Network, switches: Switches, memory: Memory
+    ) -> None:
+        self.coverage, self.network, self.switches = coverage, network, switches
+        self.memory = memory
         self.last: dict[FlowKey, Flow] = {}
         self.firsts: dict[object, int] = {}
-        self.networks = [trace.network]
-        self.networks += [event.network for event in trace.events if isinstance(event, Edit)]
         self.before_ms = 0
-
-    def run(self) -> None:
-        seen = self.coverage.seen
-        switches = self.trace.switches
+        seen = coverage.seen
         seen["related off"] += not switches.related_icmp
         seen["loose"] += switches.loose_tcp and not switches.strict_tcp
         seen["strict"] += switches.strict_tcp
         seen["allowance"] += switches.allowance is not None
-        seen["overlapping VPCs"] += len(self.trace.network.vpcs) == len(VPCS)
-        seen["network changed"] += len(self.networks) > 1
-        for event, decision in played(self.trace, self.memory):
+        seen["overlapping VPCs"] += len(network.vpcs) == len(VPCS)
+
+    def see(self, event: Event, decision: Decision | None) -> None:
+        """Count an event, right after it was decided, or right before the edit is made."""
+        if isinstance(event, Edit):
+            self.coverage.seen["network changed"] += 1
+            lost = gone(self.network, event.network)
+            self.coverage.seen["flow lost with its interface's place or address"] += any(
+                map(lost, self.memory.flows)
+            )
+            self.network = event.network
+        elif decision is not None:
             self.coverage.packets += 1
             self.note(event, decision)
             self.before_ms = self.memory.flows.now_ms
+
+    def end(self) -> None:
+        """Leave out what was not seen once."""
+        seen = self.coverage.seen
         for name in [name for name, times in seen.items() if times == 0]:
             del seen[name]
 
@@ -176,7 +192,7 @@ class _Watch:
         if isinstance(packet, Malformed):
             return
         self.note_fragment(event, packet, decision, now_ms)
-        interface = self.networks[0].interfaces[event.interface_id]
+        interface = self.network.interfaces[event.interface_id]
         inside = packet.source if event.direction is Direction.EGRESS else packet.destination
         seen["delegated prefix inside"] += decision.accepted and any(
             inside in prefix for prefix in interface.prefixes
@@ -235,7 +251,7 @@ class _Watch:
                 seen[f"TIME_WAIT replaced by {side.name}"] += 1
         elif (
             decision.reason is Reason.MIDSTREAM
-            and self.trace.switches.loose_tcp
+            and self.switches.loose_tcp
             and packet.tcp is not None
         ):
             seen[_cell(*_event(packet, None, Side.ORIGINAL), "none")] += 1

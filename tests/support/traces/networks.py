@@ -301,10 +301,31 @@ def make_network(random: Random) -> Network:
     )
 
 
+def placed_anew(random: Random, interface: NetworkInterface) -> NetworkInterface:
+    """Attach an interface to an instance or detach it, or take what addresses it can spare."""
+    if random.random() < 0.5 and (len(interface.ipv4) > 1 or interface.prefixes):
+        return replace(interface, ipv4=interface.ipv4[:1], prefixes=())
+    others = (None, *(f"i-{interface.vpc_id[-1]}{number}" for number in (0, 1)))
+    other = random.choice([each for each in others if each != interface.instance_id])
+    return replace(interface, instance_id=other)
+
+
 def edited(random: Random, network: Network) -> Network:
     """Change one thing, as an operator would."""
     what = random.choice(
-        ("group", "group", "rule", "acl", "acl", "members", "list", "check", "dns")
+        (
+            "group",
+            "group",
+            "rule",
+            "acl",
+            "acl",
+            "members",
+            "list",
+            "check",
+            "dns",
+            "place",
+            "place",
+        )
     )
     if what == "group":
         group_id = random.choice(GROUPS)
@@ -333,7 +354,9 @@ def edited(random: Random, network: Network) -> Network:
         changed = replace(vpc, enable_dns_support=not vpc.enable_dns_support)
         return replace(network, vpcs={**network.vpcs, vpc_id: changed})
     interface = network.interfaces[random.choice(list(network.interfaces))]
-    if what == "check":
+    if what == "place":
+        interface = placed_anew(random, interface)
+    elif what == "check":
         interface = replace(interface, source_dest_check=not interface.source_dest_check)
     elif interface.group_ids:
         interface = replace(interface, group_ids=tuple(random.sample(GROUPS, random.randint(1, 3))))

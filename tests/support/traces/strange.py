@@ -11,12 +11,12 @@ from secgroup.policy.resolve import Policy, routers_of, services_of
 from tests.support.traces.author import IN, OUT, Author
 from tests.support.traces.edges import Edges
 from tests.support.traces.networks import edited
-from tests.support.traces.trace import Edit, Trace
+from tests.support.traces.trace import Edit, Trace, gone
 
 
-def make_trace(seed: int, packets: int) -> Trace:
+def make_trace(seed: int, packets: int, *, hints: bool = True) -> Trace:
     """Write a trace of so many packets; the same seed makes the same one."""
-    return Writer(seed).write(packets)
+    return Writer(seed, hints=hints).write(packets)
 
 
 class Writer(Author):
@@ -239,10 +239,14 @@ class Writer(Author):
 
     def edit(self, network: Network | None = None) -> None:
         """Somebody changes the network."""
-        self.network = edited(self.random, self.network) if network is None else network
+        before = self.network
+        self.network = edited(self.random, before) if network is None else network
+        event = Edit(network=self.network)
+        self.events.append(event)
+        self.watch(event, None)
+        self.memory.flows.remove_if(gone(before, self.network))
         self.policy = Policy(self.network)
         self.edges = Edges(self.random, self.network)
-        self.events.append(Edit(network=self.network))
 
 
 def _datagram(

@@ -1,8 +1,9 @@
 """Traces as values: packets at interfaces and edits of the network, in time."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from secgroup.conntrack.flow import Flow
 from secgroup.decision import Decision
 from secgroup.model.network import Network
 from secgroup.net.direction import Direction
@@ -43,23 +44,48 @@ class Trace:
     events: tuple[Event, ...]
 
 
-def played(trace: Trace, memory: Memory | None = None) -> Iterator[tuple[Arrival, Decision]]:
-    """Decide a trace by the definition."""
-    memory = Memory() if memory is None else memory
-    policy = Policy(trace.network)
+def steps(
+    trace: Trace, memory: Memory, *, hints: bool = True
+) -> Iterator[tuple[Event, Decision | None]]:
+    """Decide a trace by the definition, or as if no packet came with `same_subnet`.
+
+    An edit has no decision, and is named before it is made.
+    """
+    network, policy = trace.network, Policy(trace.network)
     for event in trace.events:
         if isinstance(event, Edit):
-            policy = Policy(event.network)
-        else:
-            yield (
-                event,
-                decide(
-                    policy.at(event.interface_id),
-                    memory,
-                    event.packet,
-                    event.direction,
-                    event.time_ms,
-                    same_subnet=event.same_subnet,
-                    switches=trace.switches,
-                ),
-            )
+            yield event, None
+            memory.flows.remove_if(gone(network, event.network))
+            network, policy = event.network, Policy(event.network)
+            continue
+        decision = decide(
+            policy.at(event.interface_id),
+            memory,
+            event.packet,
+            event.direction,
+            event.time_ms,
+            same_subnet=event.same_subnet if hints else None,
+            switches=trace.switches,
+        )
+        yield event, decision
+
+
+def played(trace: Trace, memory: Memory | None = None) -> Iterator[tuple[Arrival, Decision]]:
+    """Decide the packets of a trace by the definition."""
+    for event, decision in steps(trace, Memory() if memory is None else memory):
+        if isinstance(event, Arrival) and decision is not None:
+            yield event, decision
+
+
+def gone(before: Network, network: Network) -> Callable[[Flow], bool]:
+    """Tell which flows a change of networks takes, in the words of `Firewall.change`."""
+
+    def is_gone(flow: Flow) -> bool:
+        now = network.interfaces.get(flow.interface_id)
+        if now is None or now.owner != flow.key.owner:
+            return True
+        then = before.interfaces.get(flow.interface_id)
+        had = then is not None and then.has_address(flow.key.inside)
+        return had and not now.has_address(flow.key.inside)
+
+    return is_gone

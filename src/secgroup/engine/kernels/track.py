@@ -65,9 +65,10 @@ def find(
     place = home
     while True:
         slot = np.int64(index[place])
-        if slot == 0:
+        of_slot = (slot >> 32) & LOW_HALF
+        if slot == 0 or of_slot > tag:
             return 0
-        if (slot >> 32) & LOW_HALF == tag:
+        if of_slot == tag:
             entry = slot & LOW_HALF
             at = entry << 3
             if (
@@ -85,13 +86,17 @@ def find(
 def insert(index: I8, home: int, tag: int, entry: int) -> bool:
     """Put a record into the index; False when there is no room for it behind its home.
 
-    The last slot of all stays empty: there every search ends.
+    The last slot of all stays empty: there every search ends. Runs of full slots are in the order
+    of their hashes, and so of their homes: no search goes much farther than others.
     """
     place = home
     while index[place] != 0:
         place += 1
     if place + 1 >= index.shape[0]:
         return False
+    while place > home and (index[place - 1] >> 32) & LOW_HALF > tag:
+        index[place] = index[place - 1]
+        place -= 1
     index[place] = tag << 32 | entry
     return True
 
