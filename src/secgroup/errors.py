@@ -73,3 +73,24 @@ class Ec2Error(SecgroupError):
         super().__init__(", ".join([fault, *(f"{key}={value}" for key, value in fields.items())]))
         self.fault = fault
         self.fields = fields
+
+
+class DataPlaneError(SecgroupError):
+    """A plane cannot enforce something; what was in force before still is.
+
+    Parameters
+    ----------
+    plane : str
+        Which plane.
+    subject : str
+        What it cannot enforce: an interface, a table.
+    cause : str
+        Why not, and what was expected.
+
+    """
+
+    def __init__(self, plane: str, subject: str, cause: str) -> None:
+        super().__init__(f"{plane}: {subject}: {cause}")
+        self.plane = plane
+        self.subject = subject
+        self.cause = cause

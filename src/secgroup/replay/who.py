@@ -188,6 +188,17 @@ class Who:
             return self._place_at(frame, packet.source, packet.destination)
         return self._between(packet.source, packet.destination)
 
+    def ends(self, source: Address | None, destination: Address | None) -> Place:
+        """Say who has the addresses of a packet that was captured nowhere.
+
+        Raises
+        ------
+        AmbiguousAddressError
+            As `place`.
+
+        """
+        return self._between(source, destination)
+
     def _place_at(self, frame: Frame, source: Address | None, destination: Address | None) -> Place:
         interface = self._captured_at(frame)
         addresses = tuple(each for each in (source, destination) if each is not None)
