@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from secgroup.api.errors import FAULTS
+from secgroup.api.errors import FAULTS, told
 from secgroup.api.operations import OPERATIONS
 from secgroup.control.beginning import begin
 from secgroup.control.endpoint import Caller, Endpoint
@@ -76,6 +76,7 @@ def new_state(**quotas: int) -> State:
     return State(
         KINDS,
         token=lambda digits: f"{next(numbers):0{digits}x}",
+        tell=told,
         quotas={name.replace("_", "-"): value for name, value in quotas.items()},
     )
 

@@ -11,9 +11,11 @@ from types import MappingProxyType
 from typing import Final
 
 from secgroup.api.fault import Fault
+from secgroup.api.faults_flow_logs import FLOW_LOGS
 from secgroup.api.faults_interfaces import INTERFACES
 from secgroup.api.faults_vpcs import VPCS
 from secgroup.api.faults_wire import WIRE
+from secgroup.errors import Ec2Error
 
 _REQUESTS: Final = {
     "resource_not_found": Fault("InvalidID", "The ID '{resource_id}' is not valid", "codes"),
@@ -105,5 +107,11 @@ _SECURITY_GROUPS: Final = {
 
 #: Every fault by its name.
 FAULTS: Final[Mapping[str, Fault]] = MappingProxyType(
-    {**WIRE, **_REQUESTS, **_TAGS, **_SECURITY_GROUPS, **VPCS, **INTERFACES}
+    {**WIRE, **_REQUESTS, **_TAGS, **_SECURITY_GROUPS, **VPCS, **FLOW_LOGS, **INTERFACES}
 )
+
+
+def told(error: Ec2Error) -> Mapping[str, str]:
+    """Return EC2's code and message of an error, as results tell of what they did not do."""
+    fault = FAULTS[error.fault]
+    return {"Code": fault.code, "Message": fault.message.format(**error.fields)}

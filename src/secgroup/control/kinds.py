@@ -200,7 +200,14 @@ KINDS: Final[tuple[Kind, ...]] = (
         not_found="dhcp_options_not_found",
         malformed="dhcp_options_id_malformed",
     ),
-    _kind("FlowLog", "FlowLogId", "fl", "vpc-flow-log", indexes=("ResourceId",)),
+    _kind(
+        "FlowLog",
+        "FlowLogId",
+        "fl",
+        "vpc-flow-log",
+        indexes=("ResourceId",),
+        not_found="flow_log_not_found",
+    ),
     # What a request with a ClientToken was answered; none of EC2's.
     _kind("ClientToken", "Token", "token", is_own=True),
 )

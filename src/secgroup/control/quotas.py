@@ -28,6 +28,6 @@ QUOTAS: Final[Mapping[str, int]] = MappingProxyType(
         "internet-gateways-per-region": 5,
         "elastic-addresses-per-region": 5,
         "tags-per-resource": 50,
-        "flow-logs-per-resource": 5,
+        "flow-logs-per-resource": 250,
     }
 )

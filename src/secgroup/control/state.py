@@ -143,6 +143,11 @@ class _Table:
         self.rows = dict(sorted(self.rows.items(), key=lambda item: item[1].sequence))
 
 
+def _by_name(error: Ec2Error) -> Mapping[str, str]:
+    """Return a fault without EC2's words."""
+    return {"Code": error.fault, "Message": str(error)}
+
+
 class State:
     """Every resource, by world and kind.
 
@@ -153,6 +158,8 @@ class State:
         Random hexadecimal digits, as many as asked for; `secrets` in life, counted in tests.
     quotas : mapping of str to int
         What differs from `quotas.QUOTAS`.
+    tell : callable
+        Code and message of a fault, for results that tell of what they did not do.
 
     """
 
@@ -162,7 +169,9 @@ class State:
         *,
         token: Callable[[int], str],
         quotas: Mapping[str, int] | None = None,
+        tell: Callable[[Ec2Error], Mapping[str, str]] = _by_name,
     ) -> None:
+        self.tell = tell
         self.kinds = {kind.shape: kind for kind in kinds}
         self.token = token
         self.quotas: dict[str, int] = {**QUOTAS, **(quotas or {})}
