@@ -79,7 +79,7 @@ def files(folder: Path) -> list[str]:
     return sorted(str(each.relative_to(folder)) for each in folder.rglob("*") if each.is_file())
 
 
-@pytest.mark.semantics("ec2-flow-4")
+@pytest.mark.semantics("endpoint-flow-4")
 def test_window_that_passed_is_a_file_named_as_aws_names_it(tmp_path: Path) -> None:
     delivery = Delivery(tmp_path)
     follow(delivery, None, flow_log())
@@ -102,7 +102,7 @@ def test_window_that_passed_is_a_file_named_as_aws_names_it(tmp_path: Path) -> N
     ]
 
 
-@pytest.mark.semantics("ec2-flow-5")
+@pytest.mark.semantics("endpoint-flow-5")
 def test_partitions_and_parquet_as_asked_for(tmp_path: Path) -> None:
     delivery = Delivery(tmp_path)
     options = {
@@ -123,7 +123,7 @@ def test_partitions_and_parquet_as_asked_for(tmp_path: Path) -> None:
     assert table.column("action").to_pylist() == ["REJECT"]
 
 
-@pytest.mark.semantics("ec2-flow-6")
+@pytest.mark.semantics("endpoint-flow-6")
 def test_log_group_has_a_stream_an_interface(tmp_path: Path) -> None:
     delivery = Delivery(tmp_path)
     cloudwatch = {"LogDestinationType": "cloud-watch-logs", "LogGroupName": "/flow/logs"}

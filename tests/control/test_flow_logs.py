@@ -17,7 +17,7 @@ def client() -> Client:
     return client
 
 
-@pytest.mark.semantics("ec2-flow-1")
+@pytest.mark.semantics("endpoint-flow-1")
 def test_created_flow_log_is_described_with_what_was_left_out(client: Client) -> None:
     made = client("CreateFlowLogs", **VPC, **S3, ClientToken="once")
     assert made["Unsuccessful"] == []
@@ -33,7 +33,7 @@ def test_created_flow_log_is_described_with_what_was_left_out(client: Client) ->
     assert client("CreateFlowLogs", **VPC, **S3, ClientToken="once") == made
 
 
-@pytest.mark.semantics("ec2-flow-2")
+@pytest.mark.semantics("endpoint-flow-2")
 def test_resource_that_is_not_there_does_not_hinder_the_others(client: Client) -> None:
     made = client(
         "CreateFlowLogs",
@@ -46,7 +46,7 @@ def test_resource_that_is_not_there_does_not_hinder_the_others(client: Client) -
     assert refusal["Error"]["Code"] == "InvalidVpcID.NotFound"
 
 
-@pytest.mark.semantics("ec2-flow-3")
+@pytest.mark.semantics("endpoint-flow-3")
 def test_same_flow_log_twice_exists_and_other_destination_does_not(client: Client) -> None:
     client("CreateFlowLogs", **VPC, **S3)
     again = client("CreateFlowLogs", **VPC, **S3)
