@@ -23,12 +23,15 @@ from secgroup.net.ports import PortRange, Traffic, parse_service
 
 OWNERS, SUBNETS = 64, 4
 PEERS4, PEERS6 = IPv4Network("100.64.0.0/10"), IPv6Network("2001:db8:ffff::/48")
+INSIDE4, INSIDE6 = IPv4Network("10.0.0.0/16"), IPv6Network("2001:db8::/56")
 _MAPPED = 0xFFFF << 32
 _SYN, _SYNACK, _ACK = 0x02, 0x12, 0x10
 _START_MS = 1_700_000_000_000
 
 
-def network(*, rules: int = 10, prefixes: int = 0, acl_entries: int = 0) -> Network:
+def network(
+    *, rules: int = 10, prefixes: int = 0, acl_entries: int = 0, between: bool = False
+) -> Network:
     """64 interfaces in 4 subnets, each with the same group of `rules` ingress rules.
 
     Parameters
@@ -37,11 +40,14 @@ def network(*, rules: int = 10, prefixes: int = 0, acl_entries: int = 0) -> Netw
         Blocks of /28 that the rules' prefix lists have together.
     acl_entries : int
         Of a custom network ACL, each way; 0 is the default one.
+    between : bool
+        The interfaces are one another's peers, and may open connections too.
 
     """
+    peers4, peers6 = (INSIDE4, INSIDE6) if between else (PEERS4, PEERS6)
     opening = [
-        ("tcp/443", PEERS4), ("tcp/443", PEERS6), ("udp/53", PEERS4), ("udp/53", PEERS6),
-        ("icmp/8", PEERS4), ("icmpv6/128", PEERS6),
+        ("tcp/443", peers4), ("tcp/443", peers6), ("udp/53", peers4), ("udp/53", peers6),
+        ("icmp/8", peers4), ("icmpv6/128", peers6),
     ]  # fmt: skip
     lists: dict[str, PrefixList] = {}
     made = [
@@ -53,6 +59,16 @@ def network(*, rules: int = 10, prefixes: int = 0, acl_entries: int = 0) -> Netw
             peer=peer,
         )
         for number, (service, peer) in enumerate(opening)
+    ]
+    leaving = [
+        SecurityGroupRule(
+            rule_id=f"sgr-out-{number}",
+            group_id="sg-0",
+            is_egress=True,
+            traffic=parse_service("all"),
+            peer=peer,
+        )
+        for number, peer in enumerate((INSIDE4, INSIDE6) if between else ())
     ]
     blocks = [IPv4Network((int(PEERS4.network_address) + 16 * n, 28)) for n in _order(prefixes)]
     while len(made) < rules:
@@ -66,10 +82,10 @@ def network(*, rules: int = 10, prefixes: int = 0, acl_entries: int = 0) -> Netw
                 group_id="sg-0",
                 is_egress=False,
                 traffic=Traffic(protocol=6, ports=PortRange(first=number, last=2 * number)),
-                peer=PrefixListReference(prefix_list_id=peer_id) if share else PEERS4,
+                peer=PrefixListReference(prefix_list_id=peer_id) if share else peers4,
             )
         )
-    group = SecurityGroup(group_id="sg-0", vpc_ids=("vpc-0",), rules=tuple(made))
+    group = SecurityGroup(group_id="sg-0", vpc_ids=("vpc-0",), rules=(*made, *leaving))
     acl = NetworkAcl(network_acl_id="acl-0", vpc_id="vpc-0", entries=_entries(acl_entries))
     subnets = {
         f"subnet-{n}": Subnet(
@@ -95,8 +111,8 @@ def network(*, rules: int = 10, prefixes: int = 0, acl_entries: int = 0) -> Netw
     }
     vpc = Vpc(
         vpc_id="vpc-0",
-        ipv4_blocks=(IPv4Network("10.0.0.0/16"),),
-        ipv6_blocks=(IPv6Network("2001:db8::/56"),),
+        ipv4_blocks=(INSIDE4,),
+        ipv6_blocks=(INSIDE6,),
     )
     return Network(
         vpcs={"vpc-0": vpc},
