@@ -54,7 +54,8 @@ FIRST_FROM_B: Final = 64
 #: Words of a leg, one cache line: its PLACE: interface 0-31, direction of its first packet 32,
 #: reason of the last one 40-47; numbers of the rule sets that admitted the opener of its entry,
 #: and that last let packets without one pass, ingress and egress; time of the last packet,
-#: packets, first of the `credits` (-1), next leg (-1).
+#: packets; first of the `credits` plus one (0) and, from bit 32, the rule set that was credited
+#: last; next leg (-1).
 LEG_PLACE: Final = 0
 LEG_OPENED: Final = 1
 LEG_JUDGED: Final = 2

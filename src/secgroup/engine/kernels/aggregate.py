@@ -69,10 +69,12 @@ from secgroup.engine.live import (
 #: How long a first fragment is remembered.
 LIFETIME_MS = 30_000
 
-#: Rows whose cache lines are asked for at once.
-BLOCK = 32
+#: Rows that are named together, and how far ahead a record's slot is asked for; the record
+#: itself is at half of the way.
+BLOCK = 256
+SCOUT = 24
 
-#: Records whose cache lines are asked for ahead when a window is handed out.
+#: Records whose cache lines are asked for ahead when a window is handed out or indexed.
 AHEAD = 8
 
 
@@ -385,12 +387,16 @@ def accumulate(
             )
             tags[row - block] = tag
             names[row - block] = name
-            prefetch(index, tag & mask)
+        scout = block
         for row in range(block, behind):
-            slot = np.int64(index[tags[row - block] & mask] & low)
-            if slot > 0:
-                prefetch(records, (slot - 1) << 3)
-        for row in range(block, behind):
+            while scout < min(behind + SCOUT // 2, row + SCOUT):
+                if scout < behind:
+                    prefetch(index, tags[scout - block] & mask)
+                if scout >= block + SCOUT // 2:
+                    slot = np.int64(index[tags[scout - SCOUT // 2 - block] & mask] & low)
+                    if slot > 0:
+                        prefetch(records, (slot - 1) << 3)
+                scout += 1
             time_ms = np.int64(times[row])
             if time_ms > state[CLOCK_MS]:
                 if time_ms >= state[NEXT_END_MS]:

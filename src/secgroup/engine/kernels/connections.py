@@ -63,8 +63,10 @@ from secgroup.engine.observed import (
 #: How long a first fragment is remembered.
 LIFETIME_MS = 30_000
 
-#: Rows whose connections are looked for together.
-BLOCK = 32
+#: Rows that are named together, and how far ahead a connection's slot is asked for; the
+#: connection itself is at half of the way.
+BLOCK = 256
+AHEAD = 24
 
 
 @kernel
@@ -274,16 +276,14 @@ def name_block(
     packets: Packets,
     scopes: I4,
     icmp_kinds: U1,
-    slots: U8,
     names: I8,
     begin: int,
     end: int,
 ) -> None:
-    """Write what names the connections of a block of rows, and ask for their cache lines.
+    """Write what names the connections of a block of rows.
 
     Of a later fragment it is what its own bytes say.
     """
-    mask = slots.shape[0] - 1
     for row in range(begin, end):
         shape = np.int64(packets.shape[row])
         is_ipv6 = np.int64(packets.family[row] == 6)
@@ -317,7 +317,6 @@ def name_block(
             marks,
             np.int64(scopes[row]),
         )
-        prefetch(slots, names[row - begin, TAG] & mask)
 
 
 @kernel
@@ -371,15 +370,22 @@ def number_connections(
     row = begin
     block = begin
     named = begin
+    scout = begin
     while row < end:
         if row >= named:
             block = row
             named = min(end, row + BLOCK)
-            name_block(secret, packets, scopes, icmp_kinds, slots, names, block, named)
-            for each in range(block, named):
-                slot = slots[names[each - block, TAG] & mask] & np.uint64(0xFFFFFFFF)
+            name_block(secret, packets, scopes, icmp_kinds, names, block, named)
+            scout = block
+        while scout < min(named + AHEAD // 2, row + AHEAD):
+            if scout < named:
+                prefetch(slots, names[scout - block, TAG] & mask)
+            near = scout - AHEAD // 2
+            if near >= block:
+                slot = slots[names[near - block, TAG] & mask] & np.uint64(0xFFFFFFFF)
                 if slot != 0:
                     prefetch(records, (np.int64(slot) - 1) * CONNECTION_WORDS)
+            scout += 1
         behind = row + 1
         while behind < end and frames[behind] == frames[row]:
             behind += 1

@@ -1,4 +1,8 @@
-"""Numbers in captured bytes, in network byte order."""
+"""Numbers in captured bytes, in network byte order.
+
+Places are never negative. As unsigned numbers they need no test for that, and the compiler sees
+that bytes stand side by side and reads them at once.
+"""
 
 import numpy as np
 
@@ -9,13 +13,14 @@ from secgroup.engine.layout import U1
 @kernel
 def u8(octets: U1, at: int) -> int:
     """Return a byte."""
-    return int(np.int64(octets[at]))
+    return int(np.int64(octets[np.uint64(at)]))
 
 
 @kernel
 def u16(octets: U1, at: int) -> int:
     """Return the number in two bytes."""
-    return int(np.int64(octets[at]) << 8 | np.int64(octets[at + 1]))
+    place = np.uint64(at)
+    return int(np.int64(octets[place]) << 8 | np.int64(octets[place + np.uint64(1)]))
 
 
 @kernel

@@ -114,7 +114,7 @@ def pass_leg(
         legs[leg + LEG_JUDGED] = 0
         legs[leg + LEG_JUDGED + 1] = 0
         legs[leg + LEG_PACKETS] = 0
-        legs[leg + LEG_CREDITS] = -1
+        legs[leg + LEG_CREDITS] = 0
         legs[leg + LEG_NEXT] = -1
         if tail < 0:
             records[at + LEGS] = leg
@@ -185,16 +185,21 @@ def tally(
     if owed <= 0:
         return
     rules[owed, 0] += 1
-    credit = np.int64(legs[leg + LEG_CREDITS])
+    credits = np.int64(legs[leg + LEG_CREDITS])
+    if credits >> 32 == owed:
+        return
+    head = (credits & 0xFFFFFFFF) - 1
+    credit = head
     while credit >= 0 and kept[credit, 0] != owed:
         credit = np.int64(kept[credit, 1])
     if credit < 0:
         credit = np.int64(observed.state[CREDITS_USED])
         observed.state[CREDITS_USED] = credit + 1
         kept[credit, 0] = owed
-        kept[credit, 1] = legs[leg + LEG_CREDITS]
-        legs[leg + LEG_CREDITS] = credit
+        kept[credit, 1] = head
+        head = credit
         rules[owed, 1] += 1
+    legs[leg + LEG_CREDITS] = owed << 32 | head + 1
 
 
 @kernel

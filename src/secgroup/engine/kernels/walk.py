@@ -39,7 +39,8 @@ from secgroup.net.record import MAX_CAPTURED, NANOSECONDS
 
 @kernel
 def _u16(octets: U1, at: int, big: int) -> int:
-    first, second = int(np.int64(octets[at])), int(np.int64(octets[at + 1]))
+    place = np.uint64(at)
+    first, second = int(np.int64(octets[place])), int(np.int64(octets[place + np.uint64(1)]))
     return first << 8 | second if big else second << 8 | first
 
 
