@@ -185,10 +185,10 @@ def tally(
     if owed <= 0:
         return
     rules[owed, 0] += 1
-    credits = np.int64(legs[leg + LEG_CREDITS])
-    if credits >> 32 == owed:
+    word = np.int64(legs[leg + LEG_CREDITS])
+    if word >> 32 == owed:
         return
-    head = (credits & 0xFFFFFFFF) - 1
+    head = (word & 0xFFFFFFFF) - 1
     credit = head
     while credit >= 0 and kept[credit, 0] != owed:
         credit = np.int64(kept[credit, 1])
