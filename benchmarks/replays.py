@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import IPv4Address
 from pathlib import Path
 from struct import pack
@@ -247,7 +248,7 @@ def figures(
                 decisions=None if decisions is None else folder / f"out{decisions}",
                 flow_log=folder / f"out{log}",
             )
-            frames, decided, wall = rates(lambda: replay(around, capture, outputs), runs)
+            frames, decided, wall = rates(partial(replay, around, capture, outputs), runs)
             held = ("yes" if frames >= bar else "NO") if name == "once" else ""
             yield (
                 f"{name:<6} {title:<44} {frames:6.2f} M packets/s  >= {bar:g} {held:<4}"
