@@ -9,51 +9,21 @@ cover what traces have to.
 """
 
 import argparse
-import multiprocessing
-import signal
 import sys
 import time
-from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 from secgroup.engine.cache import keep_kernels
-from tests.engine.judge import Difference, compare, judged
+from tests.engine.judge import Difference, compare
 from tests.engine.minimise import CORPUS, kept, minimised
 from tests.engine.test_differential import NOT_TOLD
+from tests.soak.play import KERNELS, all_played, size_of
 from tests.support.traces import Coverage, make_trace
-
-#: Packets of a trace by turns: most faults show in short ones, some only where much is remembered.
-SIZES = (2500, 2500, 2500, 600, 10_000)
-KERNELS = Path(__file__).resolve().parents[2] / ".pytest_cache" / "d" / "kernels"
-Played = tuple[int, Difference | None, Counter[str], int]
-
-
-def play(seed: int) -> Played:
-    """Judge one trace, in a process of its own."""
-    coverage = Coverage()
-    different = judged(seed, SIZES[seed % len(SIZES)], coverage)
-    return seed, different, coverage.seen, coverage.packets
-
-
-def start_process(folder: str) -> None:
-    """Leave interrupts to the parent, and take its kernels."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    keep_kernels(Path(folder))
-
-
-def all_played(first: int, packets: int, jobs: int) -> Iterator[Played]:
-    """Judge traces from number `first` on, in their order, until they have so many packets."""
-    whole = sum(SIZES)
-    number = -(-packets * len(SIZES) // whole)
-    context = multiprocessing.get_context("spawn")
-    with context.Pool(jobs, start_process, [str(KERNELS)], maxtasksperchild=500) as pool:
-        yield from pool.imap(play, range(first, first + number), chunksize=1)
 
 
 def keep(seed: int, different: Difference, folder: Path) -> Path | None:
     """Write the trace that parts the two, made small, into the corpus."""
-    trace = make_trace(seed, SIZES[seed % len(SIZES)], hints=False)
+    trace = make_trace(seed, size_of(seed), hints=False)
     for largest in (1, 50, 700):
         if compare(trace, largest=largest) is not None:
             small, found = minimised(trace, largest=largest)
