@@ -37,7 +37,7 @@ def start_process(folder: Path) -> None:
 
 def all_played(first: int, packets: int, jobs: int) -> Iterator[Played]:
     """Judge traces from number `first` on, in their order, until they have so many packets."""
-    number = -(-packets * len(SIZES) // sum(SIZES))
+    number = -(-packets // sum(SIZES)) * len(SIZES)
     pool = ProcessPoolExecutor(
         jobs, get_context("spawn"), start_process, (KERNELS,), max_tasks_per_child=500
     )
