@@ -141,6 +141,7 @@ def answers_of(compiled: Compiled, questions: list[Question]) -> list[dict[str, 
     parts = np.array([halves(each.peer) for each in questions], dtype=np.uint64)
     out = np.full((len(questions), len(ANSWERS)), -99, dtype=np.int64)
     hi, lo = np.ascontiguousarray(parts[:, 0]), np.ascontiguousarray(parts[:, 1])
+    compiled.build()
     with np.errstate(over="ignore"):
         ask(compiled.tables, rows, hi, lo, out)
     return [dict(zip(ANSWERS, row, strict=True)) for row in out.tolist()]

@@ -1,114 +1,161 @@
 """From a `Policy` to `Tables`, and from one revision to the next by what has changed.
 
-Owns what is made anew and what is kept: every part is made of values by a pure function, so one
-whose values are as they were is taken over as it is. Nothing depends on history but the numbers
-of interfaces, owners and timeouts, which never change their meaning.
+Owns the rows of interfaces, and the numbers by which they name what they have. Rows are made at
+once; rule tables and ACLs are laid down when packets first meet an interface that has them. The
+numbers of interfaces, owners and timeouts never change their meaning.
 """
 
-from collections.abc import Hashable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
-from secgroup.engine.parts import (
-    GroupRules,
-    GroupSection,
-    Memory,
-    PeerSet,
-    Rebuilt,
-    RuleTable,
-    Tracked,
-)
-from secgroup.engine.section import (
-    FAMILIES,
-    SECTION_ORDER,
-    Section,
-    Sections,
-    address_part,
-    four,
-    port_part,
-)
-from secgroup.engine.tables import (
-    EXEMPT,
-    INTERFACE,
-    SUBNET,
-    Ranges,
-    Tables,
-    exempt_bit,
-    halves,
-    pack,
-    read_only,
-    records,
-)
-from secgroup.model.defaults import IMPLICIT_DENY_IPV4, IMPLICIT_DENY_IPV6
-from secgroup.model.external import External
-from secgroup.model.group import GroupReference, PrefixListReference, SecurityGroupRule
+from secgroup.engine.arena import Arena
+from secgroup.engine.parts import Parts, Rebuilt, RuleTable, TableKey
+from secgroup.engine.rule_tables import RuleTables
+from secgroup.engine.surroundings import Surroundings
+from secgroup.engine.tables import INTERFACE, Tables
 from secgroup.model.interface import NetworkInterface
-from secgroup.model.network_acl import NetworkAclEntry
-from secgroup.net.address import Address, Prefix
 from secgroup.net.direction import Direction
-from secgroup.policy.classes import (
-    Edges,
-    RulePorts,
-    address_classes,
-    addresses_of,
-    port_classes,
-    require_few,
-    tracked_addresses,
-)
-from secgroup.policy.permission import Permission
-from secgroup.policy.policy import ALWAYS_TRACKED_TYPES, InterfacePolicy
+from secgroup.policy.delta import Delta
 from secgroup.policy.resolve import Policy
 
-_NO_EDGES: Final[Edges] = ()
+#: The row of an interface that is gone.
+_GONE: Final = (-1, *[0] * (len(INTERFACE.names or ()) - 1))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Memory:
+    """Every number that has been given; none is ever another's.
+
+    Attributes
+    ----------
+    interfaces, owners : dict of str to int
+        Interfaces: their rows in `Tables.interfaces`. Owners of flows: `NetworkInterface.owner`.
+    timeouts : dict
+        Sets of idle timeouts: their rows in `Tables.timeouts`.
+
+    """
+
+    def __init__(self, before: "Memory | None") -> None:
+        self.interfaces: dict[str, int] = {} if before is None else dict(before.interfaces)
+        self.owners: dict[str, int] = {} if before is None else dict(before.owners)
+        self.timeouts: dict[tuple[int, ...], int] = {} if before is None else dict(before.timeouts)
+
+
 class Compiled:
     """A policy in the form that the engine searches.
 
-    Parameters
+    Attributes
     ----------
+    policy : Policy
     tables : Tables
-        The arrays for kernels.
+        The arrays for kernels: another tuple after a `build` that laid something down.
     interfaces : dict
         The row of each interface in `tables.interfaces`; rows of interfaces that are gone stay
         empty, and no row is ever another interface's.
     owners : dict
         The number of each owner of flows (`NetworkInterface.owner`); never another's.
-    rule_tables : tuple of RuleTable
-        By their number in `tables.tables`.
-    acl_ids : tuple of str
+    acl_ids : sequence of str
         By their number in `tables.acls`.
-    rebuilt : Rebuilt
-        What was made anew.
+    memory : Memory
 
     """
 
-    policy: Policy
-    tables: Tables
-    interfaces: Mapping[str, int]
-    owners: Mapping[str, int]
-    rule_tables: tuple[RuleTable, ...]
-    acl_ids: tuple[str, ...]
-    rebuilt: Rebuilt
-    memory: Memory
+    def __init__(self, made: "_Compilation", rows: NDArray[Any]) -> None:
+        self.policy: Policy = made.policy
+        self.memory: Memory = made.memory
+        self.interfaces: Mapping[str, int] = made.interfaces
+        self.keys: Mapping[TableKey, int] = made.keys
+        self.acls: Mapping[str, int] = made.acls
+        self.surroundings: Surroundings = made.surroundings
+        self.rule_tables: RuleTables = made.rule_tables
+        self.parts: Parts = made.parts
+        self.arena: Arena = made.arena
+        self.rows = rows
+        self._made_before = self.parts.made.copy()
+        self._timeouts = np.array(list(self.memory.timeouts), np.int64).reshape(-1, 3)
+        self._look()
+
+    @property
+    def owners(self) -> Mapping[str, int]:
+        """The number of each owner."""
+        return self.memory.owners
+
+    @property
+    def acl_ids(self) -> Sequence[str]:
+        """The ids of ACLs, by their number."""
+        return self.arena.acl_ids
+
+    @property
+    def rebuilt(self) -> Rebuilt:
+        """How many parts have been made since it was compiled."""
+        made = self.parts.made
+        return Rebuilt(*(made[each] - self._made_before[each] for each in Rebuilt._fields))
+
+    def build(self, rows: NDArray[np.int32] | None = None) -> None:
+        """Lay down what packets at these rows ask about.
+
+        Parameters
+        ----------
+        rows : int32, optional
+            Of `tables.interfaces`; -1 is none of them. Without: all rows.
+
+        """
+        if not self._is_missing_some:
+            return
+        if rows is None:
+            met = np.flatnonzero(self._is_missing)
+        else:
+            missing = self._is_missing[rows]
+            if not missing.any():
+                return
+            met = np.unique(rows[missing])
+        for number in np.unique(self.rows["table"][met]).tolist():
+            if self.arena.rule_tables[number] is None:
+                self.arena.lay_table(number, self.rule_tables.make(self.arena.keys[number]))
+        for number in np.unique(self.rows["acl"][met]).tolist():
+            if not self.arena.has_acl(number):
+                acl = self.policy.network.acls[self.arena.acl_ids[number]]
+                self.arena.lay_acl(number, self.rule_tables.make_acl(acl))
+        self._look()
+
+    def _look(self) -> None:
+        """See what has been laid down."""
+        self.tables: Tables = self.arena.tables(self.rows, self._timeouts)
+        # One more at the end, for row -1.
+        self._is_missing = np.zeros(len(self.rows) + 1, dtype=np.bool_)
+        there = np.flatnonzero(self.rows["table"] >= 0)
+        facts = self.rows[there]
+        self._is_missing[there] = self.arena.is_missing(facts["table"], facts["acl"])
+        self._is_missing_some = bool(self._is_missing.any())
 
     def table_of(self, interface_id: str) -> int:
         """Return the number of an interface's rule table."""
-        return int(self.tables.interfaces[self.interfaces[interface_id]].table)
+        return int(self.rows["table"][self.interfaces[interface_id]])
+
+    def rule_table(self, interface_id: str) -> RuleTable:
+        """Return an interface's rule table."""
+        row = self.interfaces[interface_id]
+        self.build(np.array([row], dtype=np.int32))
+        found = self.arena.rule_tables[int(self.rows["table"][row])]
+        assert found is not None
+        return found
 
     def rule_ids(
         self, table: int, direction: Direction, family: int, address_class: int, port_class: int
     ) -> tuple[str, ...]:
-        """Return the rules that match a pair of classes, in the definition's order."""
-        section = self.rule_tables[table].section(direction, family)
-        return section.matching(address_class, port_class)
+        """Return the rules that match a pair of classes, in the definition's order.
+
+        Preconditions: the table has been laid down; classes are of no other.
+        """
+        found = self.arena.rule_tables[table]
+        assert found is not None
+        return found.section(direction, family).matching(address_class, port_class)
 
 
 def compile(policy: Policy, *, previous: Compiled | None = None) -> Compiled:  # noqa: A001
-    """Compile a policy; parts of `previous` whose values are unchanged are taken over.
+    """Compile a policy; what the change since `previous` cannot reach is taken over.
 
     Parameters
     ----------
@@ -122,7 +169,8 @@ def compile(policy: Policy, *, previous: Compiled | None = None) -> Compiled:  #
         An interface has more than 1,000 rules in one direction and family.
 
     """
-    return _Compilation(policy, previous).run()
+    made = _Compilation(policy, previous)
+    return Compiled(made, made.rows_afresh() if previous is None else made.rows_from(previous))
 
 
 class _Compilation:
@@ -130,269 +178,124 @@ class _Compilation:
 
     def __init__(self, policy: Policy, previous: Compiled | None) -> None:
         self.policy = policy
-        self.network = policy.network
         self.memory = Memory(None if previous is None else previous.memory)
-        self.always_tracked = [
-            each
-            for each in self.network.interfaces.values()
-            if each.interface_type in ALWAYS_TRACKED_TYPES
-        ]
-        self.tracked: dict[tuple[str | None, frozenset[str]], Tracked] = {}
-        self.groups: dict[tuple[str, str], GroupRules] = {}
-        self.table_numbers: dict[RuleTable, int] = {}
-        self.tables_of_groups: dict[Hashable, RuleTable] = {}
-        self.acl_numbers: dict[str, int] = {}
-        self.acls: list[Sections] = []
-        self.subnet_numbers: dict[str, int] = {}
-        self.subnet_rows: list[tuple[int, ...]] = []
-        self.exempt_rows: list[tuple[int, ...]] = []
-        self.ranges = Ranges()
+        self.parts: Parts = Parts() if previous is None else previous.parts
+        self.arena: Arena = Arena() if previous is None else previous.arena
+        self.rule_tables = RuleTables(policy, self.parts)
+        self.surroundings = Surroundings(policy, self.rule_tables, self.arena)
+        self.interfaces: Mapping[str, int] = {}
+        self.keys: dict[TableKey, int] = {}
+        self.acls: dict[str, int] = {}
 
-    def run(self) -> Compiled:
-        rows = {
-            interface_id: self._interface_row(self.policy.at(interface_id))
-            for interface_id in sorted(self.network.interfaces)
-        }
-        gone = (-1, *[0] * (len(INTERFACE.names or ()) - 1))
-        packed = pack((table.sections for table in self.table_numbers), self.acls)
+    def rows_afresh(self) -> NDArray[Any]:
+        """Make every row."""
+        network = self.policy.network
+        made = {each: self._row(network.interfaces[each]) for each in sorted(network.interfaces)}
         numbers = self.memory.interfaces
-        tables = Tables(
-            interfaces=records([rows.get(each, gone) for each in numbers], INTERFACE),
-            subnets=records(self.subnet_rows, SUBNET),
-            exempt=records(self.exempt_rows, EXEMPT),
-            sections=packed.sections,
-            tables=packed.tables,
-            acls=packed.acls,
-            ranges=self.ranges.array(),
-            narrow=packed.narrow,
-            wide=packed.wide,
-            roots=packed.roots,
-            bitmaps=packed.bitmaps,
-            weights=packed.weights,
-            opened=packed.opened,
-            numbers=packed.numbers,
-            timeouts=read_only(np.array(list(self.memory.timeouts), np.int64).reshape(-1, 3)),
-        )
-        return Compiled(
-            policy=self.policy,
-            tables=tables,
-            interfaces={each: numbers[each] for each in rows},
-            owners=self.memory.owners,
-            rule_tables=tuple(self.table_numbers),
-            acl_ids=tuple(self.acl_numbers),
-            rebuilt=self.memory.seal(),
-            memory=self.memory,
-        )
+        self.interfaces = {each: numbers[each] for each in made}
+        return np.array([made.get(each, _GONE) for each in numbers], dtype=INTERFACE)
 
-    def _interface_row(self, at: InterfacePolicy) -> tuple[int, ...]:
-        interface, memory = at.interface, self.memory
+    def rows_from(self, previous: Compiled) -> NDArray[Any]:
+        """Take over what a change cannot reach, and make the other rows."""
+        delta = self.policy.delta_from(previous.policy)
+        self.acls = {**previous.acls}
+        for each in delta.acls:
+            self.acls.pop(each, None)
+        if self.policy.joined != previous.policy.joined:
+            return self.rows_afresh()
+        reached = self.policy.groups_reached_by(delta)
+        self.rule_tables.take_over(previous.rule_tables, delta, reached)
+        self.keys = {**previous.keys}
+        if delta.surroundings:
+            for key in _with(reached, previous.keys):
+                del self.keys[key]
+            return self.rows_afresh()
+        self.surroundings.take_over(previous.surroundings)
+        rows = self._without(previous, delta)
+        self._move_tables(rows, reached)
+        self._move_acls(rows, previous, delta)
+        return self._with_changed(rows, previous, delta)
+
+    def _without(self, previous: Compiled, delta: Delta) -> NDArray[Any]:
+        """Return the rows before, without those of changed interfaces."""
+        rows = previous.rows.copy()
+        gone = [previous.interfaces[each] for each in delta.interfaces & previous.interfaces.keys()]
+        rows[np.array(gone, dtype=np.intp)] = _GONE
+        return rows
+
+    def _move_tables(self, rows: NDArray[Any], reached: frozenset[str]) -> None:
+        """Give the rule tables that a change reaches other numbers."""
+        used = frozenset(rows["table"].tolist()) if reached else frozenset()
+        moved = np.arange(len(self.arena.keys), dtype=np.int32)
+        for key in _with(reached, self.keys):
+            number = self.keys.pop(key)
+            if number in used:
+                self.rule_tables.require_few(key.group_ids, self._holder(rows, number))
+                moved[number] = self._number(key)
+        if len(moved):
+            rows["table"] = np.where(rows["table"] < 0, -1, moved[rows["table"]])
+
+    def _holder(self, rows: NDArray[Any], number: int) -> str:
+        """Return the first interface that has a rule table."""
+        holders = set(np.flatnonzero(rows["table"] == number).tolist())
+        return min(each for each, row in self.memory.interfaces.items() if row in holders)
+
+    def _move_acls(self, rows: NDArray[Any], previous: Compiled, delta: Delta) -> None:
+        for acl_id in delta.acls & previous.acls.keys() & self.policy.network.acls.keys():
+            rows["acl"][rows["acl"] == previous.acls[acl_id]] = self._acl(acl_id)
+
+    def _with_changed(self, rows: NDArray[Any], previous: Compiled, delta: Delta) -> NDArray[Any]:
+        """Add the rows of changed interfaces."""
+        if not delta.interfaces:
+            self.interfaces = previous.interfaces
+            return rows
+        self.interfaces = interfaces = {**previous.interfaces}
+        now = self.policy.network.interfaces
+        for each in sorted(delta.interfaces):
+            interfaces.pop(each, None)
+        changed = {each: self._row(now[each]) for each in sorted(delta.interfaces & now.keys())}
+        numbers = self.memory.interfaces
+        new = np.array([_GONE] * (len(numbers) - len(rows)), dtype=INTERFACE)
+        rows = np.concatenate((rows, new))
+        for each, row in changed.items():
+            rows[numbers[each]] = row
+            interfaces[each] = numbers[each]
+        return rows
+
+    def _row(self, interface: NetworkInterface) -> tuple[int, ...]:
+        memory, around = self.memory, self.surroundings.of(interface)
+        group_ids = tuple(dict.fromkeys(interface.group_ids))
+        key = TableKey(interface.vpc_id, group_ids, around.tracked)
+        table = self.keys.get(key)
+        if table is None:
+            self.rule_tables.require_few(group_ids, interface.interface_id)
+            table = self._number(key)
         memory.interfaces.setdefault(interface.interface_id, len(memory.interfaces))
-        table = self._rule_table(at)
+        timeouts = tuple(self.policy.timeouts_of(interface))
         return (
-            self.table_numbers.setdefault(table, len(self.table_numbers)),
-            self._subnet(at),
-            self._acl(at),
+            table,
+            around.subnet,
+            self._acl(around.acl_id),
             memory.owners.setdefault(interface.owner, len(memory.owners)),
-            memory.timeouts.setdefault(tuple(at.timeouts), len(memory.timeouts)),
-            *self.ranges.add((*interface.addresses, *interface.prefixes)),
-            at.carries_groups,
+            memory.timeouts.setdefault(timeouts, len(memory.timeouts)),
+            *self.arena.ranges((*interface.addresses, *interface.prefixes)),
+            interface.carries_groups,
             interface.source_dest_check,
         )
 
-    # Rule tables
+    def _number(self, key: TableKey) -> int:
+        number = self.keys[key] = self.arena.number_table(key)
+        return number
 
-    def _rule_table(self, at: InterfacePolicy) -> RuleTable:
-        interface, tracked = at.interface, self._tracked(at)
-        key = (interface.vpc_id, interface.group_ids, tracked)
-        found = self.tables_of_groups.get(key)
-        if found is None:
-            groups = tuple(
-                self._group(interface.vpc_id, group_id)
-                for group_id in dict.fromkeys(interface.group_ids)
-            )
-            found = self.tables_of_groups[key] = self.memory.rule_tables.of(
-                (groups, tracked),
-                lambda: RuleTable(
-                    four(
-                        self._section(interface, way, family, groups, tracked)
-                        for way, family in SECTION_ORDER
-                    )
-                ),
-            )
-        return found
-
-    def _section(
-        self,
-        interface: NetworkInterface,
-        direction: Direction,
-        family: int,
-        groups: tuple[GroupRules, ...],
-        tracked: Tracked,
-    ) -> Section:
-        parts = [group.sections[SECTION_ORDER.index((direction, family))] for group in groups]
-        rule_ids = tuple(each for part in parts for each in part.rule_ids)
-        require_few(len(rule_ids), f"{interface.interface_id}: {direction} over IPv{family}")
-        peers = tuple(each for part in parts for each in part.peers)
-        ports = tuple(each for part in parts for each in part.ports)
-        always = tracked[:2] if family == 4 else tracked[2:]
-        weights = (always[0].edges, always[1].edges)
-        addresses = self.memory.addresses.of(
-            (family, peers, always),
-            lambda: address_part(address_classes(family, [each.edges for each in peers], weights)),
-        )
-        port_key = (family, ports)
-        found = self.memory.ports.of(port_key, lambda: port_part(port_classes(*port_key)))
-        return Section(addresses, found, rule_ids)
-
-    def _group(self, vpc_id: str, group_id: str) -> GroupRules:
-        found = self.groups.get((vpc_id, group_id))
-        if found is not None:
-            return found
-        group = self.network.groups.get(group_id)
-        rules = () if group is None else group.rules
-        sections: list[GroupSection] = []
-        by_direction = self.policy.permissions_of(vpc_id, group_id)
-        for way, permissions in zip(Direction, by_direction, strict=True):
-            own = [rule for rule in rules if rule.is_egress == (way is Direction.EGRESS)]
-            for family in FAMILIES:
-                sections.append(self._group_section(vpc_id, family, own, permissions))
-        found = self.groups[vpc_id, group_id] = self.memory.groups.of(
-            (vpc_id, group_id), lambda: GroupRules(tuple(sections)), since=sections
-        )
-        return found
-
-    def _group_section(
-        self,
-        vpc_id: str,
-        family: int,
-        rules: Iterable[SecurityGroupRule],
-        permissions: Iterable[Permission],
-    ) -> GroupSection:
-        """Which rules have a bit depends on the rules alone, not on who is in a group now."""
-        chosen = [
-            (permission.rule_id, self._peers(vpc_id, family, rule, permission), permission)
-            for rule, permission in zip(rules, permissions, strict=True)
-            if permission.is_for_family(family)
-            and (
-                isinstance(rule.peer, GroupReference | PrefixListReference)
-                or (isinstance(rule.peer, Prefix) and rule.peer.version == family)
-            )
-        ]
-        return GroupSection(
-            rule_ids=tuple(rule_id for rule_id, _, _ in chosen),
-            peers=tuple(peers for _, peers, _ in chosen),
-            ports=tuple(self._ports(family, permission) for _, _, permission in chosen),
-        )
-
-    def _peers(
-        self, vpc_id: str, family: int, rule: SecurityGroupRule, permission: Permission
-    ) -> PeerSet:
-        return self.memory.sources.of(
-            (family, vpc_id if isinstance(rule.peer, GroupReference) else None, rule.peer),
-            lambda: self._peer_set(addresses_of(family, permission.prefixes, permission.addresses)),
-            since=(permission.prefixes, permission.addresses),
-        )
-
-    def _peer_set(self, edges: Edges) -> PeerSet:
-        return self.memory.peers.of(edges, lambda: PeerSet(edges))
-
-    def _ports(self, family: int, permission: Permission) -> RulePorts:
-        is_open = permission.open_family == family
-        return self.memory.port_sets.of(
-            (family, permission.traffic, is_open),
-            lambda: RulePorts.of(family, permission.traffic, is_open=is_open),
-        )
-
-    def _tracked(self, at: InterfacePolicy) -> Tracked:
-        table = self.network.route_table_of(at.subnet.subnet_id)
-        key = (None if table is None else table.route_table_id, at.peer_vpc_ids)
-        if key not in self.tracked:
-            members = [each for each in self.always_tracked if each.vpc_id in at.peer_vpc_ids]
-            sets = [
-                self._peer_set(edges)
-                for family in FAMILIES
-                for edges in tracked_addresses(family, self.network, table, members)
-            ]
-            self.tracked[key] = (sets[0], sets[1], sets[2], sets[3])
-        return self.tracked[key]
-
-    # Network ACLs
-
-    def _acl(self, at: InterfacePolicy) -> int:
-        acl_id = at.acl.network_acl_id
-        if acl_id not in self.acl_numbers:
-            self.acl_numbers[acl_id] = len(self.acls)
-            self.acls.append(
-                self.memory.acls.of(
-                    acl_id,
-                    lambda: four(
-                        self._acl_section(family, at.acl_entries[way])
-                        for way, family in SECTION_ORDER
-                    ),
-                    since=at.acl_entries,
-                )
-            )
-        return self.acl_numbers[acl_id]
-
-    def _acl_section(self, family: int, entries: Iterable[NetworkAclEntry]) -> Section:
-        """Make a section; an unknown block is everything when its entry denies, else nothing."""
-        chosen: list[tuple[NetworkAclEntry, Edges]] = []
-        for entry in entries:
-            if isinstance(entry.cidr, External):
-                if not entry.is_allow:
-                    chosen.append((entry, (0,)))
-            elif entry.cidr.version == family:
-                chosen.append((entry, addresses_of(family, (entry.cidr,), ())))
-        numbers = [
-            entry.rule_number if entry.is_allow else -entry.rule_number for entry, _ in chosen
-        ]
-        implicit = IMPLICIT_DENY_IPV4 if family == 4 else IMPLICIT_DENY_IPV6
-        ports = [RulePorts.of(family, entry.traffic) for entry, _ in chosen]
-        return Section(
-            addresses=address_part(
-                address_classes(family, [edges for _, edges in chosen], (_NO_EDGES, _NO_EDGES))
-            ),
-            ports=port_part(port_classes(family, ports)),
-            numbers=(*numbers, -implicit),
-        )
-
-    # Subnets
-
-    def _subnet(self, at: InterfacePolicy) -> int:
-        subnet_id = at.subnet.subnet_id
-        if subnet_id not in self.subnet_numbers:
-            self.subnet_numbers[subnet_id] = len(self.subnet_rows)
-            self.subnet_rows.append(self._subnet_row(at))
-        return self.subnet_numbers[subnet_id]
-
-    def _subnet_row(self, at: InterfacePolicy) -> tuple[int, ...]:
-        blocks: list[Prefix] = [*at.subnet.ipv6_blocks]
-        if at.subnet.ipv4_block is not None:
-            blocks.append(at.subnet.ipv4_block)
-        routers = sorted(at.routers, key=lambda each: (each.version, int(each)))
-        filters = {4: 0, 6: 0}
-        bounds = [len(self.exempt_rows)]
-        for family in FAMILIES:
-            for address, *row in _exempt(at):
-                if address.version == family:
-                    self.exempt_rows.append((*halves(address), *row))
-                    filters[family] |= 1 << exempt_bit(halves(address)[1])
-            bounds.append(len(self.exempt_rows))
-        return (
-            filters[4],
-            filters[6],
-            0 if at.broadcast is None else halves(at.broadcast)[1],
-            *self.ranges.add(tuple(blocks)),
-            *self.ranges.add(tuple(routers)),
-            *bounds,
-        )
+    def _acl(self, acl_id: str) -> int:
+        number = self.acls.get(acl_id)
+        if number is None:
+            number = self.acls[acl_id] = self.arena.number_acl(acl_id)
+        return number
 
 
-def _exempt(at: InterfacePolicy) -> Iterable[tuple[Address, int, int, int]]:
-    """Yield address, protocol, port and answer of what is exempt, first match first."""
-    for router in sorted(at.routers, key=str):
-        yield router, -1, -1, 1
-    for service in at.services:
-        for address in sorted(service.addresses, key=str):
-            for protocol in sorted(service.protocols):
-                yield address, protocol, service.port, 2 if service.is_logged else 1
+def _with(group_ids: frozenset[str], keys: Iterable[TableKey]) -> list[TableKey]:
+    """Return the keys of the tables that have rules of one of these groups."""
+    if not group_ids:
+        return []
+    return [key for key in keys if not group_ids.isdisjoint(key.group_ids)]

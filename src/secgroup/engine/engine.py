@@ -164,7 +164,9 @@ class Engine:
             As the constructor; the network before stays in force.
 
         """
-        compiled = compile_policy(Policy(network), previous=self.compiled)
+        compiled = compile_policy(
+            Policy(network, previous=self.compiled.policy), previous=self.compiled
+        )
         self._flows.remove(self._gone(network, compiled))
         self.network = network
         self._put_in_force(compiled)
@@ -285,6 +287,7 @@ class Engine:
         """
         packets, quotes = checked(batch.packets), checked(batch.quotes)
         self._check_rows(batch)
+        self.compiled.build(batch.packets.interface)
         self._settings[BATCH] += 1
         self._firsts.forget(self.now_ms)
         out = empty_decisions(len(batch))

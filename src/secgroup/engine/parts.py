@@ -1,21 +1,25 @@
-"""The parts that a policy is compiled of, and which of them a later revision takes over.
+"""The parts that a policy is compiled of.
 
-Owns what a part's identity means: parts of equal values are one object, so that what is made of
-them can be looked up by them. Knows neither networks nor arrays.
+Owns what a part's identity means: parts of equal values are one object as long as somebody has
+it, so that what is made of them can be looked up by them. Knows neither networks nor arrays.
 """
 
-from collections.abc import Callable, Hashable, Mapping
+from collections import Counter
+from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass
-from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
+from typing import NamedTuple, TypeAlias, TypeVar
+from weakref import WeakValueDictionary
 
 from secgroup.engine.section import AddressPart, PortPart, Section, Sections
 from secgroup.net.direction import Direction
+from secgroup.net.ports import Traffic
 from secgroup.policy.classes import Edges, RulePorts
 
+_K = TypeVar("_K")
 _V = TypeVar("_V")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class PeerSet:
     """A set of a family's addresses; equal sets are one object, so identity compares them."""
 
@@ -52,8 +56,16 @@ class RuleTable:
 Tracked: TypeAlias = tuple[PeerSet, PeerSet, PeerSet, PeerSet]
 
 
+class TableKey(NamedTuple):
+    """What interfaces that share a rule table have in common."""
+
+    vpc_id: str
+    group_ids: tuple[str, ...]
+    tracked: Tracked
+
+
 class Rebuilt(NamedTuple):
-    """How many parts of each kind a compilation made anew; all others it took over."""
+    """How many parts of each kind were made; all others were there."""
 
     peers: int
     groups: int
@@ -63,56 +75,26 @@ class Rebuilt(NamedTuple):
     acls: int
 
 
-class Kept(Generic[_V]):
-    """Parts by key, of this revision, with those of the one before to take over from."""
+class Parts:
+    """Every part that somebody has, by its value, and how many were made."""
 
-    def __init__(self, before: "Kept[_V] | None") -> None:
-        self._before: Mapping[Hashable, tuple[Any, _V]] = {} if before is None else before._now
-        self._now: dict[Hashable, tuple[Any, _V]] = {}
-        self.made = 0
-
-    def of(self, key: Hashable, make: Callable[[], _V], *, since: object = None) -> _V:
-        """Return the part of `key`: the one before, if it was made of an equal `since`."""
-        here = self._now.get(key)
-        if here is None:
-            here = self._before.get(key)
-            if here is None or here[0] != since:
-                here = (since, make())
-                self.made += 1
-            self._now[key] = here
-        return here[1]
-
-    def seal(self) -> None:
-        """Let go of the revision before."""
-        self._before = {}
-
-
-class Memory:
-    """Every part of one revision."""
-
-    def __init__(self, before: "Memory | None") -> None:
-        self.sources: Kept[PeerSet] = Kept(None if before is None else before.sources)
-        self.peers: Kept[PeerSet] = Kept(None if before is None else before.peers)
-        self.port_sets: Kept[RulePorts] = Kept(None if before is None else before.port_sets)
-        self.groups: Kept[GroupRules] = Kept(None if before is None else before.groups)
-        self.addresses: Kept[AddressPart] = Kept(None if before is None else before.addresses)
-        self.ports: Kept[PortPart] = Kept(None if before is None else before.ports)
-        self.rule_tables: Kept[RuleTable] = Kept(None if before is None else before.rule_tables)
-        self.acls: Kept[Sections] = Kept(None if before is None else before.acls)
-        self.interfaces: dict[str, int] = {} if before is None else dict(before.interfaces)
-        self.owners: dict[str, int] = {} if before is None else dict(before.owners)
-        self.timeouts: dict[tuple[int, ...], int] = {} if before is None else dict(before.timeouts)
-
-    def seal(self) -> Rebuilt:
-        """Let go of the revision before, and say what was made."""
-        kept: tuple[Kept[Any], ...] = (
-            self.peers,
-            self.groups,
-            self.addresses,
-            self.ports,
-            self.rule_tables,
-            self.acls,
+    def __init__(self) -> None:
+        self.peers: WeakValueDictionary[Edges, PeerSet] = WeakValueDictionary()
+        self.port_sets: WeakValueDictionary[tuple[int, Traffic, bool], RulePorts] = (
+            WeakValueDictionary()
         )
-        for each in (*kept, self.sources, self.port_sets):
-            each.seal()
-        return Rebuilt(*(each.made for each in kept))
+        self.addresses: WeakValueDictionary[
+            tuple[int, tuple[PeerSet, ...], tuple[PeerSet, ...]], AddressPart
+        ] = WeakValueDictionary()
+        self.ports: WeakValueDictionary[tuple[int, tuple[RulePorts, ...]], PortPart] = (
+            WeakValueDictionary()
+        )
+        self.made: Counter[str] = Counter()
+
+    def of(self, kind: str, parts: MutableMapping[_K, _V], key: _K, make: Callable[[], _V]) -> _V:
+        """Return the part of a key, made if nobody has it."""
+        found = parts.get(key)
+        if found is None:
+            found = parts[key] = make()
+            self.made[kind] += 1
+        return found

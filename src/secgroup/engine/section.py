@@ -29,7 +29,7 @@ class Root:
         return len(self.intervals) - 2
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class AddressPart:
     """Address classes as kernels search them."""
 
@@ -38,7 +38,7 @@ class AddressPart:
     root: Root
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class PortPart:
     """Port classes as kernels search them."""
 

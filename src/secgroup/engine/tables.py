@@ -1,20 +1,16 @@
 """`Tables`: what a policy means, as read-only arrays that kernels search.
 
-Owns their layouts and how compiled parts are laid end to end. A *section* is one direction and
-family of a rule table or of a network ACL: classes of addresses, classes of ports, and bitmaps
-of rules for both. Knows neither networks nor what changed since the last time.
+Owns their layouts. A *section* is one direction and family of a rule table or of a network ACL:
+classes of addresses, classes of ports, and bitmaps of rules for both. Knows neither networks nor
+how the arrays are filled.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from secgroup.engine.section import Section, Sections, answer_to_all
 from secgroup.net.address import Address, Prefix
-from secgroup.net.protocol import TCP, UDP
 from secgroup.policy.classes import span_of
 
 #: IPv4 addresses are ::ffff:a.b.c.d in every 128-bit place.
@@ -107,7 +103,8 @@ class Tables(NamedTuple):
     interfaces, subnets, exempt, sections : record arrays
         Of INTERFACE, SUBNET, EXEMPT, SECTION.
     tables, acls : int32, shape (n, 4)
-        The sections of each rule table and network ACL, by direction * 2 + (family is 6).
+        The sections of each rule table and network ACL, by direction * 2 + (family is 6); -1
+        where nobody has asked for them yet, and no packet may.
     ranges : uint64, shape (n, 4)
         High and low half of the first, of the last address.
     narrow : uint64, shape (n,)
@@ -152,118 +149,18 @@ class Tables(NamedTuple):
         return sum(array.nbytes for array in self)
 
 
-class _Pool:
-    """Parts laid end to end, each once; says where each begins."""
-
-    def __init__(self, *, empty: NDArray[Any]) -> None:
-        self._empty = empty
-        self._arrays: list[tuple[NDArray[Any], NDArray[Any]]] = []
-        self._first: dict[int, int] = {}
-        self._size = 0
-
-    def add(self, array: NDArray[Any]) -> int:
-        """Return where `array` begins, row by row; it is kept alive until `array()`."""
-        first = self._first.get(id(array))
-        if first is None:
-            first = self._first[id(array)] = self._size
-            laid = array if self._empty.ndim > 1 else array.reshape(-1)
-            self._arrays.append((array, laid))
-            self._size += len(laid)
-        return first
-
-    def array(self) -> NDArray[Any]:
-        return read_only(np.concatenate([self._empty, *(laid for _, laid in self._arrays)]))
-
-
 def read_only(array: NDArray[Any]) -> NDArray[Any]:
-    """Return `array`, in C order, not to be written."""
-    array = np.ascontiguousarray(array)
-    array.flags.writeable = False
-    return array
+    """Return a view of an array that is not to be written."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
 
 
-def records(rows: Sequence[tuple[int, ...]], dtype: np.dtype[Any]) -> np.recarray[Any, Any]:
-    """Return rows as a record array, not to be written."""
-    array = np.array(rows, dtype=dtype).view(np.recarray)
-    array.flags.writeable = False
-    return array
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Packed:
-    """The arrays that sections become."""
-
-    sections: np.recarray[Any, Any]
-    tables: NDArray[np.int32]
-    acls: NDArray[np.int32]
-    narrow: NDArray[np.uint64]
-    wide: NDArray[np.uint64]
-    roots: NDArray[np.int32]
-    bitmaps: NDArray[np.uint64]
-    weights: NDArray[np.uint8]
-    opened: NDArray[np.uint8]
-    numbers: NDArray[np.int32]
-
-
-def pack(tables: Iterable[Sections], acls: Iterable[Sections]) -> Packed:
-    """Lay the sections of rule tables and ACLs end to end; what they share stands once."""
-    narrow, wide = _Pool(empty=np.empty(0, np.uint64)), _Pool(empty=np.empty((0, 3), np.uint64))
-    roots, numbers = _Pool(empty=np.empty(0, np.int32)), _Pool(empty=np.empty(0, np.int32))
-    weights, opened = _Pool(empty=np.empty(0, np.uint8)), _Pool(empty=np.empty(0, np.uint8))
-    bitmaps = _Pool(empty=np.empty(0, np.uint64))
-
-    def row_of(section: Section) -> tuple[int, ...]:
-        part, ports = section.addresses, section.ports
-        all_open = ports.classes.all_open
-        return (
-            part.root.low,
-            part.root.last,
-            part.root.shift,
-            ports.root.low,
-            ports.root.last,
-            ports.root.shift,
-            roots.add(part.root.intervals),
-            (narrow if part.classes.family == 4 else wide).add(part.entries),
-            weights.add(part.classes.weights),
-            bitmaps.add(part.classes.bitmaps),
-            roots.add(ports.root.intervals),
-            narrow.add(ports.entries),
-            opened.add(ports.classes.opened),
-            bitmaps.add(ports.classes.bitmaps),
-            part.classes.bitmaps.shape[1],
-            part.classes.rules,
-            numbers.add(np.array(section.numbers, dtype=np.int32)),
-            int(all_open[TCP]) | int(all_open[UDP]) << 1,
-            answer_to_all(section),
-        )
-
-    rows: list[tuple[int, ...]] = []
-    number_of: dict[int, int] = {}
-
-    def number(section: Section) -> int:
-        if id(section) not in number_of:
-            number_of[id(section)] = len(rows)
-            rows.append(row_of(section))
-        return number_of[id(section)]
-
-    numbered = [
-        read_only(
-            np.array([[number(each) for each in four] for four in group], np.int32).reshape(-1, 4)
-        )
-        for group in (tables, acls)
-    ]
-    return Packed(
-        sections=records(rows, SECTION),
-        tables=numbered[0],
-        acls=numbered[1],
-        narrow=narrow.array(),
-        wide=wide.array(),
-        roots=roots.array(),
-        bitmaps=bitmaps.array(),
-        weights=weights.array(),
-        opened=opened.array(),
-        numbers=numbers.array(),
-    )
+def records(array: NDArray[Any]) -> "np.recarray[Any, Any]":
+    """Return an array of records as one whose fields are attributes, not to be written."""
+    view = array.view(np.recarray)
+    view.flags.writeable = False
+    return view
 
 
 def halves(address: Address) -> tuple[int, int]:
@@ -272,30 +169,8 @@ def halves(address: Address) -> tuple[int, int]:
     return number >> 64, number & _HALF
 
 
-class Ranges:
-    """Rows of `Tables.ranges`, gathered: IPv4 ones first, then IPv6 ones, list by list."""
-
-    def __init__(self) -> None:
-        self._rows: list[tuple[int, int, int, int]] = []
-        self._first: dict[tuple[Address | Prefix, ...], tuple[int, int, int]] = {}
-
-    def add(self, members: tuple[Address | Prefix, ...]) -> tuple[int, int, int]:
-        """Return where the IPv4 and the IPv6 members begin, and where they end."""
-        bounds = self._first.get(members)
-        if bounds is None:
-            first = len(self._rows)
-            self._rows += [_range(each) for each in members if each.version == 4]
-            middle = len(self._rows)
-            self._rows += [_range(each) for each in members if each.version == 6]
-            bounds = self._first[members] = (first, middle, len(self._rows))
-        return bounds
-
-    def array(self) -> NDArray[np.uint64]:
-        """Return the rows."""
-        return read_only(np.array(self._rows, dtype=np.uint64).reshape(-1, 4))
-
-
-def _range(member: Address | Prefix) -> tuple[int, int, int, int]:
+def range_row(member: Address | Prefix) -> tuple[int, int, int, int]:
+    """Return a row of `Tables.ranges`."""
     if isinstance(member, Prefix):
         first, behind = span_of(member)
     else:

@@ -138,7 +138,7 @@ def sweep(sets: Iterable[tuple[int, Edges]]) -> tuple[list[int], list[int], list
     return [0, *starts], [numbers[each] for each in bits], list(numbers)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class RulePorts:
     """A rule's traffic, its places, and whether its peer is literally everyone."""
 

@@ -4,6 +4,7 @@ Owns how a rule's peer becomes addresses. Everything here can be thrown away and
 the network.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
 
@@ -16,6 +17,7 @@ from secgroup.model.service_addresses import DNS_PORT, ROUTER_LINK_LOCAL, SERVIC
 from secgroup.model.vpc import Subnet, Vpc
 from secgroup.net.address import ALL_IPV4, ALL_IPV6, Address, Prefix
 from secgroup.net.direction import Direction
+from secgroup.policy.delta import Delta, between, targets_of
 from secgroup.policy.permission import Permission
 from secgroup.policy.policy import IdleTimeouts, InterfacePolicy
 
@@ -24,14 +26,62 @@ class Policy:
     """What a network means for each of its interfaces; resolved when first asked.
 
     Interfaces with the same groups in the same VPC share their permissions.
+
+    Parameters
+    ----------
+    network : Network
+    previous : Policy, optional
+        Of an earlier revision: what the change between them cannot reach is taken over. The
+        answers do not depend on it, only what it takes to give them.
+
     """
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, *, previous: "Policy | None" = None) -> None:
         self.network = network
         self._interfaces: dict[str, InterfacePolicy] = {}
         self._group_permissions: dict[tuple[str, str], _Pair] = {}
         self._members: dict[tuple[str, str], _Resolved] = {}
-        self._acls: dict[str, tuple[tuple[NetworkAclEntry, ...], tuple[NetworkAclEntry, ...]]] = {}
+        self._acls: dict[str, _Entries] = {}
+        if previous is not None:
+            self._take_over(previous)
+
+    def _take_over(self, previous: "Policy") -> None:
+        delta = self.delta_from(previous)
+        kept = previous.__dict__
+        self._acls = {
+            acl_id: entries
+            for acl_id, entries in previous._acls.items()
+            if acl_id not in delta.acls
+        }
+        if "targets" in kept:
+            self.targets = _targets_after(previous.targets, self.network, delta)
+        if "carriers" in kept:
+            self.carriers = _carriers_after(previous, self.network, delta)
+        if self.joined != previous.joined:
+            return
+        for each, resolved in previous._members.items():
+            if each[1] not in delta.members:
+                self._members[each] = resolved
+        reached = self.groups_reached_by(delta)
+        for each, pair in previous._group_permissions.items():
+            if each[1] not in reached:
+                self._group_permissions[each] = pair
+
+    def delta_from(self, previous: "Policy") -> Delta:
+        """Return what changed since another revision."""
+        return between(previous.network, self.network)
+
+    def groups_reached_by(self, delta: Delta) -> frozenset[str]:
+        """Return the groups whose permissions a change may have made others.
+
+        Preconditions: which VPCs are joined is as it was.
+        """
+        referred = delta.members | delta.prefix_lists
+        if not referred:
+            return delta.groups
+        return delta.groups.union(
+            each for each, targets in self.targets.items() if not targets.isdisjoint(referred)
+        )
 
     def at(self, interface_id: str) -> InterfacePolicy:
         """Return the policy of one interface.
@@ -62,17 +112,16 @@ class Policy:
                 tuple(permission for pair in pairs for permission in pair[Direction.INGRESS]),
                 tuple(permission for pair in pairs for permission in pair[Direction.EGRESS]),
             ),
-            acl_entries=self._entries_of(acl),
-            timeouts=self._timeouts_of(interface),
+            acl_entries=self.entries_of(acl),
+            timeouts=self.timeouts_of(interface),
             services=services_of(vpc),
             routers=routers_of(subnet),
             broadcast=None if subnet.ipv4_block is None else subnet.ipv4_block.broadcast_address,
-            peer_vpc_ids=self._joined[vpc.vpc_id],
+            peer_vpc_ids=self.joined[vpc.vpc_id],
         )
 
-    def _entries_of(
-        self, acl: NetworkAcl
-    ) -> tuple[tuple[NetworkAclEntry, ...], tuple[NetworkAclEntry, ...]]:
+    def entries_of(self, acl: NetworkAcl) -> "_Entries":
+        """Return the entries of an ACL, by Direction, ascending."""
         if acl.network_acl_id not in self._acls:
             ordered = sorted(acl.entries, key=lambda entry: entry.rule_number)
             self._acls[acl.network_acl_id] = (
@@ -81,7 +130,8 @@ class Policy:
             )
         return self._acls[acl.network_acl_id]
 
-    def _timeouts_of(self, interface: NetworkInterface) -> IdleTimeouts:
+    def timeouts_of(self, interface: NetworkInterface) -> IdleTimeouts:
+        """Return the idle timeouts of an interface, defaults where it sets none."""
         instance = self.network.instances.get(interface.instance_id or "")
         defaults = tracking_defaults(None if instance is None else instance.instance_type)
         chosen = interface.tracking
@@ -94,7 +144,17 @@ class Policy:
         )
 
     @cached_property
-    def _joined(self) -> dict[str, frozenset[str]]:
+    def targets(self) -> Mapping[str, frozenset[str]]:
+        """The ids that the rules of each group refer to, by its id."""
+        return {each.group_id: targets_of(each) for each in self.network.groups.values()}
+
+    @cached_property
+    def carriers(self) -> Mapping[str, tuple[NetworkInterface, ...]]:
+        """`Network.members`, taken over where it is the same."""
+        return self.network.members
+
+    @cached_property
+    def joined(self) -> dict[str, frozenset[str]]:
         """Each VPC's id and those that it is joined to, where group references work.
 
         Source: VPC Peering Guide, security group references: active, and in the same Region.
@@ -160,10 +220,10 @@ class Policy:
             return frozenset(), ()
         key = (vpc_id, reference.group_id)
         if key not in self._members:
-            joined = self._joined[vpc_id]
+            joined = self.joined[vpc_id]
             members = [
                 member
-                for member in self.network.members.get(reference.group_id, ())
+                for member in self.carriers.get(reference.group_id, ())
                 if member.vpc_id in joined
             ]
             self._members[key] = (
@@ -174,7 +234,42 @@ class Policy:
 
 
 _Pair = tuple[tuple[Permission, ...], tuple[Permission, ...]]
+_Entries = tuple[tuple[NetworkAclEntry, ...], tuple[NetworkAclEntry, ...]]
 _Resolved = tuple[frozenset[Address], tuple[Prefix, ...]]
+
+
+def _targets_after(
+    before: Mapping[str, frozenset[str]], network: Network, delta: Delta
+) -> Mapping[str, frozenset[str]]:
+    if not delta.groups:
+        return before
+    found = {**before}
+    for each in delta.groups:
+        found.pop(each, None)
+        if each in network.groups:
+            found[each] = targets_of(network.groups[each])
+    return found
+
+
+def _carriers_after(
+    previous: Policy, network: Network, delta: Delta
+) -> Mapping[str, tuple[NetworkInterface, ...]]:
+    if not delta.interfaces:
+        return previous.carriers
+    found = {**previous.carriers}
+    then, now = previous.network.interfaces, network.interfaces
+    changed = [now[each] for each in delta.interfaces if each in now]
+    touched = {group_id for each in changed for group_id in each.group_ids}
+    for interface_id in delta.interfaces & then.keys():
+        touched.update(then[interface_id].group_ids)
+    for group_id in touched:
+        carriers = [
+            each for each in found.pop(group_id, ()) if each.interface_id not in delta.interfaces
+        ]
+        carriers += [each for each in changed if group_id in each.group_ids]
+        if carriers:
+            found[group_id] = tuple(sorted(carriers, key=lambda each: each.interface_id))
+    return found
 
 
 def services_of(vpc: Vpc) -> tuple[Service, ...]:
