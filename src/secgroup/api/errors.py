@@ -14,7 +14,7 @@ from secgroup.api.fault import Fault
 from secgroup.api.faults_flow_logs import FLOW_LOGS
 from secgroup.api.faults_interfaces import INTERFACES
 from secgroup.api.faults_vpcs import VPCS
-from secgroup.api.faults_wire import WIRE
+from secgroup.api.faults_wire import AUTH, WIRE
 from secgroup.errors import Ec2Error
 
 _REQUESTS: Final = {
@@ -107,11 +107,26 @@ _SECURITY_GROUPS: Final = {
 
 #: Every fault by its name.
 FAULTS: Final[Mapping[str, Fault]] = MappingProxyType(
-    {**WIRE, **_REQUESTS, **_TAGS, **_SECURITY_GROUPS, **VPCS, **FLOW_LOGS, **INTERFACES}
+    {
+        **WIRE,
+        **AUTH,
+        **_REQUESTS,
+        **_TAGS,
+        **_SECURITY_GROUPS,
+        **VPCS,
+        **FLOW_LOGS,
+        **INTERFACES,
+    }
 )
+
+
+def fault_of(error: Ec2Error) -> tuple[Fault, str]:
+    """Return the fault of an error, and what its message says here."""
+    fault = FAULTS[error.fault]
+    return fault, fault.message.format(**error.fields)
 
 
 def told(error: Ec2Error) -> Mapping[str, str]:
     """Return EC2's code and message of an error, as results tell of what they did not do."""
-    fault = FAULTS[error.fault]
-    return {"Code": fault.code, "Message": fault.message.format(**error.fields)}
+    fault, message = fault_of(error)
+    return {"Code": fault.code, "Message": message}

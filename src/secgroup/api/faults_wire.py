@@ -65,3 +65,43 @@ WIRE: Final[dict[str, Fault]] = {
         "ours",
     ),
 }
+
+#: Who sends a request, and whether that can be believed.
+AUTH: Final[dict[str, Fault]] = {
+    "not_signed": Fault(
+        "MissingAuthenticationToken", "Request is missing Authentication Token", "seen", 403
+    ),
+    "signature_incomplete": Fault(
+        "IncompleteSignature", "The signature of the request is incomplete: {problem}.", "ours"
+    ),
+    "unknown_access_key": Fault(
+        "AuthFailure",
+        "AWS was not able to validate the provided access credentials",
+        "seen",
+        401,
+    ),
+    "wrong_session_token": Fault(
+        "InvalidClientTokenId",
+        "The security token included in the request is invalid.",
+        "seen",
+        403,
+    ),
+    "wrong_signature": Fault(
+        "SignatureDoesNotMatch",
+        "The request signature we calculated does not match the signature you provided. "
+        "Check your AWS Secret Access Key and signing method.",
+        "seen",
+        403,
+    ),
+    "request_expired": Fault("RequestExpired", "Request has expired.", "seen"),
+    "from_another_page": Fault(
+        "AccessDenied", "Pages of other origins may not ask this endpoint.", "ours", 403
+    ),
+    "unknown_host": Fault(
+        "AccessDenied",
+        "A server without credentials answers to loopback names only, not to {host}.",
+        "ours",
+        403,
+    ),
+    "internal_error": Fault("InternalError", "An internal error has occurred", "seen", 500),
+}

@@ -103,6 +103,13 @@ def parse(service: Service, operation: str, parameters: Iterable[tuple[str, str]
     return _reader(service, shape)(_tree(members), "")
 
 
+def compile_reader(service: Service, operation: str) -> None:
+    """Make what reads an operation's requests, before there is one."""
+    shape = service.operation(operation).input_shape
+    if shape is not None:
+        _reader(service, shape)
+
+
 def _tree(parameters: Iterable[tuple[str, str]]) -> dict[str, Node]:
     """Return parameters as a tree of the names between their dots."""
     root: dict[str, Node] = {}

@@ -55,6 +55,13 @@ def answer(service: Service, operation: str, result: Mapping[str, Any], request_
     return envelope(service, operation, inner, request_id).encode()
 
 
+def compile_writer(service: Service, operation: str) -> None:
+    """Make what writes an operation's results, before there is one."""
+    shape = service.operation(operation).output_shape
+    if shape is not None:
+        _writer(service, shape)
+
+
 def _ec2_answer(service: Service, operation: str, inner: str, request_id: str) -> str:
     return (
         f'{_HEAD}<{operation}Response xmlns="{service.namespace}/">'

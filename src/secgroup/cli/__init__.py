@@ -20,6 +20,7 @@ from secgroup.errors import OutputError, SecgroupError
 COMMANDS: Final = {
     "replay": "Decide every packet of a capture, and say why.",
     "explain": "Follow one connection there and back, with the rules that decide.",
+    "serve": "Serve EC2's API for security groups on this machine.",
     "lesson": "Run the lesson's claims, packet by packet.",
 }
 

@@ -1,0 +1,162 @@
+"""`secgroup serve`: EC2's endpoint on this machine.
+
+Owns the options and where the store is by default. What is served, `api` knows.
+"""
+
+import os
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Final
+
+import click
+
+from secgroup.errors import InputError, OutputError
+
+if TYPE_CHECKING:
+    from secgroup.control.store import SqliteStore
+
+MEMORY: Final = ":memory:"
+
+
+@click.command("serve")
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen at.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=4577,
+    show_default=True,
+    help="0 is any that is free.",
+)
+@click.option(
+    "--store",
+    metavar="FILE",
+    help="Where the state lasts; :memory: for nowhere.  [default: in your data directory]",
+)
+@click.option(
+    "--credentials",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Who may come in, as the AWS CLI keeps credentials; without it every key may.",
+)
+@click.option("--account", metavar="ID", help="The account of keys that name none.")
+@click.option(
+    "--quotas",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Quotas that differ from AWS's: lines NAME: NUMBER.",
+)
+@click.option("--tls-cert", metavar="FILE", help="The certificate chain; then HTTPS is spoken.")
+@click.option("--tls-key", metavar="FILE", help="Its key.")
+@click.option(
+    "--access-log",
+    metavar="FILE",
+    default="-",
+    help="A line of JSON for each request; - is standard error.",
+)
+@click.option("--operations", is_flag=True, help="List the operations that are served, and end.")
+def command(
+    host: str,
+    port: int,
+    store: str | None,
+    credentials: Path | None,
+    account: str | None,
+    quotas: Path | None,
+    tls_cert: str | None,
+    tls_key: str | None,
+    access_log: str,
+    operations: bool,
+) -> None:
+    """Serve EC2's API for security groups and their neighbourhood.
+
+    Point clients at it with AWS_ENDPOINT_URL_EC2, or with --endpoint-url.
+    """
+    if operations:
+        _list_operations()
+        return
+    from secgroup.api.app import Application
+    from secgroup.api.auth import DEFAULT_ACCOUNT, checked_account, read_credentials
+    from secgroup.api.exchange import Door, prepare
+    from secgroup.api.server import bound, is_loopback, serve
+    from secgroup.control.opening import opened, read_quotas
+
+    tls = _tls(tls_cert, tls_key)
+    account_id = DEFAULT_ACCOUNT if account is None else checked_account(account, "--account")
+    if credentials is None and not is_loopback(host):
+        raise InputError(
+            "others reach this address: expected --credentials too", source=f"--host {host}"
+        )
+    known = None if credentials is None else read_credentials(credentials, account_id)
+    differing = None if quotas is None else read_quotas(quotas)
+    with ExitStack() as stack:
+        listening = stack.enter_context(bound(host, port))
+        kept = _store(store)
+        stack.callback(kept.close)
+        endpoint = opened(kept, differing)
+        prepare()
+        application = Application(
+            endpoint=endpoint,
+            door=Door(credentials=known, account_id=account_id, loopback_only=known is None),
+            log=_log(access_log, stack),
+        )
+        name = f"[{host}]" if ":" in host else host
+        scheme = "http" if tls is None else "https"
+        url = f"{scheme}://{name}:{listening.getsockname()[1]}"
+        serve(application, listening, tls=tls, started=lambda: _say(url))
+
+
+def _list_operations() -> None:
+    from secgroup.api.operations import OPERATIONS
+
+    for name in sorted(OPERATIONS):
+        click.echo(name)
+
+
+def _say(url: str) -> None:
+    click.echo(
+        f"secgroup serves EC2 at {url}: "
+        f"export AWS_ENDPOINT_URL_EC2={url} AWS_ENDPOINT_URL_STS={url}"
+    )
+    sys.stdout.flush()
+
+
+def _tls(certificate: str | None, key: str | None) -> tuple[str, str] | None:
+    if certificate is None and key is None:
+        return None
+    if certificate is None or key is None:
+        raise InputError("--tls-cert and --tls-key: expected both")
+    return certificate, key
+
+
+def _store(path: str | None) -> "SqliteStore":
+    from secgroup.control.store import SqliteStore
+
+    if path == "":
+        raise InputError("is empty (expected a file, or :memory:)", source="--store")
+    if path == MEMORY:
+        return SqliteStore(MEMORY)
+    file = Path(path) if path is not None else data_folder() / "endpoint.sqlite"
+    if path is None:
+        try:
+            file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"cannot be made: {error.strerror}", source=str(file.parent)) from None
+    return SqliteStore(file)
+
+
+def data_folder() -> Path:
+    """Return the folder that the platform gives to a program's data."""
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or "~/AppData/Local").expanduser() / "secgroup"
+    if sys.platform == "darwin":
+        return Path("~/Library/Application Support/secgroup").expanduser()
+    return Path(os.environ.get("XDG_DATA_HOME") or "~/.local/share").expanduser() / "secgroup"
+
+
+def _log(path: str, stack: ExitStack) -> IO[str] | None:
+    if path == "-":
+        return sys.stderr
+    try:
+        return stack.enter_context(open(path, "a", encoding="utf-8"))
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written: {error.strerror}") from None

@@ -1,0 +1,65 @@
+"""How an endpoint is opened: its rows out of their store, random ids, the quotas of a file."""
+
+import gc
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from secgroup.control.beginning import begin
+from secgroup.control.endpoint import Endpoint
+from secgroup.control.kinds import KINDS
+from secgroup.control.quotas import QUOTAS
+from secgroup.control.state import State
+from secgroup.control.store import SqliteStore
+from secgroup.errors import InputError
+
+
+def opened(store: SqliteStore, quotas: Mapping[str, int] | None = None) -> Endpoint:
+    """Return an endpoint with what a store holds.
+
+    Raises
+    ------
+    InputError
+        The store is damaged.
+
+    """
+    state = State(
+        KINDS,
+        token=lambda digits: secrets.token_hex((digits + 1) // 2)[:digits],
+        quotas=quotas,
+    )
+    state.restore(store.load(), store.sequence)
+    # What was loaded stays; the collector need not look at it again and again.
+    gc.collect()
+    gc.freeze()
+    return Endpoint(state=state, store=store, begin=begin)
+
+
+def read_quotas(path: Path) -> dict[str, int]:
+    """Read what differs from AWS's quotas: lines `name: number`, or a JSON object.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read, or names no quota, or no number.
+
+    """
+    import yaml
+
+    source = str(path)
+    try:
+        found: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise InputError(f"cannot be read: {reason}", source=source) from None
+    except (yaml.YAMLError, RecursionError, ValueError):
+        raise InputError("neither YAML nor JSON", source=source) from None
+    if not isinstance(found, dict):
+        raise InputError("expected lines of a quota's name and a number", source=source)
+    for name, value in found.items():
+        if name not in QUOTAS:
+            raise InputError(f"no quota (expected {', '.join(QUOTAS)})", source=source, path=name)
+        if type(value) is not int or value < 0:
+            raise InputError("expected a whole number", source=source, path=name)
+    return found
