@@ -7,6 +7,10 @@ from typing import Any
 from botocore.loaders import create_loader
 from botocore.model import OperationModel, ServiceModel, Shape
 
+#: Values that EC2 answers and botocore's model has forgotten: of an attached internet gateway
+#: (API reference, InternetGatewayAttachment).
+_FORGOTTEN = {"AttachmentStatus": ("available",)}
+
 _TYPES: Mapping[str, tuple[type, ...]] = {
     "string": (str,),
     "timestamp": (str,),
@@ -60,7 +64,10 @@ def misshapen(value: Any, shape: Shape | None, path: str = "") -> Iterator[str]:
             is_number and isinstance(value, bool)
         ):
             yield f"{path}: expected {shape.type_name}, found {value!r}"
-        elif getattr(shape, "enum", None) and value not in shape.enum:
+        elif getattr(shape, "enum", None) and value not in (
+            *shape.enum,
+            *_FORGOTTEN.get(shape.name, ()),
+        ):
             yield f"{path}: {value!r} is none of {shape.name}: {shape.enum}"
     else:
         raise ValueError(f"{path}: {shape.type_name} is a type nobody thought of")

@@ -13,6 +13,7 @@ from typing import Final
 from secgroup.api.fault import Fault
 from secgroup.api.faults_flow_logs import FLOW_LOGS
 from secgroup.api.faults_interfaces import INTERFACES
+from secgroup.api.faults_routes import ROUTES
 from secgroup.api.faults_vpcs import VPCS
 from secgroup.api.faults_wire import AUTH, WIRE
 from secgroup.errors import Ec2Error
@@ -113,9 +114,10 @@ FAULTS: Final[Mapping[str, Fault]] = MappingProxyType(
         **_REQUESTS,
         **_TAGS,
         **_SECURITY_GROUPS,
-        **VPCS,
         **FLOW_LOGS,
         **INTERFACES,
+        **ROUTES,
+        **VPCS,
     }
 )
 

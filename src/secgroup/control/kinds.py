@@ -34,7 +34,18 @@ def _kind(
 
 #: Every kind. Its `shape` is botocore's: a test holds each kept resource against it.
 KINDS: Final[tuple[Kind, ...]] = (
-    _kind("Vpc", "VpcId", "vpc", "vpc", not_found="vpc_not_found", malformed="vpc_id_malformed"),
+    _kind(
+        "Vpc",
+        "VpcId",
+        "vpc",
+        "vpc",
+        indexes=(
+            "CidrBlockAssociationSet.AssociationId",
+            "Ipv6CidrBlockAssociationSet.AssociationId",
+        ),
+        not_found="vpc_not_found",
+        malformed="vpc_id_malformed",
+    ),
     # The attributes of a VPC are in no other call than this one.
     _kind("DescribeVpcAttributeResult", "VpcId", "vpc", not_found="vpc_not_found"),
     _kind(
@@ -42,7 +53,7 @@ KINDS: Final[tuple[Kind, ...]] = (
         "SubnetId",
         "subnet",
         "subnet",
-        indexes=_VPC,
+        indexes=(*_VPC, "Ipv6CidrBlockAssociationSet.AssociationId"),
         not_found="subnet_not_found",
         malformed="subnet_id_malformed",
     ),
