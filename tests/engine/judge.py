@@ -9,6 +9,7 @@ from secgroup.conntrack.flow import Flow
 from secgroup.conntrack.table import FlowTable
 from secgroup.decision import Decision
 from secgroup.engine.batch import Sighting, batch_of
+from secgroup.engine.cores import Cores
 from secgroup.engine.engine import Engine
 from secgroup.model.network import Network
 from secgroup.net.packet import Fragment, Packet
@@ -72,7 +73,7 @@ def records_of(table: FlowTable) -> list[tuple[object, ...]]:
     return sorted(flow_row(flow) for flow in table._flows.values())
 
 
-def records_in(engine: Engine) -> list[tuple[object, ...]]:
+def records_in(engine: Engine | Cores) -> list[tuple[object, ...]]:
     """The whole table of the engine."""
     return sorted(flow_row(engine.flow(number)) for number in engine.entries().tolist())
 
@@ -113,6 +114,8 @@ class Judge:
         Packets of a batch, at most.
     records_every : int
         After so many batches whole tables are compared, not only what is counted of them.
+    cores : int
+        How many decide together.
 
     """
 
@@ -125,9 +128,12 @@ class Judge:
         seed: int = 0,
         largest: int = 700,
         records_every: int = 1,
+        cores: int = 1,
     ) -> None:
         self.random = Random(seed)
-        self.engine = Engine(network, switches, key=KEY, room=1 << 12)
+        self.engine: Engine | Cores = Engine(network, switches, key=KEY, room=1 << 12)
+        if cores > 1:
+            self.engine = Cores(network, switches, key=KEY, cores=cores, room=1 << 12)
         self.memory = memory
         self.largest, self.records_every = largest, records_every
         self.batch: list[tuple[Arrival, Decision]] = []
@@ -226,7 +232,7 @@ def judged(seed: int, packets: int, coverage: Coverage) -> Difference | None:
 
 
 def same_memory(
-    engine: Engine, memory: Memory, event: int, with_records: bool
+    engine: Engine | Cores, memory: Memory, event: int, with_records: bool
 ) -> Difference | None:
     flows = memory.flows
     clocks = (flows.now_ms, flows.stepped_back, len(flows))

@@ -86,6 +86,8 @@ class Engine:
         collide; the answers do not depend on it.
     room : int
         How many flows the table is laid out for; more may come.
+    compiled : Compiled, optional
+        The network, as another engine has compiled it.
 
     Raises
     ------
@@ -101,6 +103,7 @@ class Engine:
         *,
         key: bytes,
         room: int = 1 << 25,
+        compiled: Compiled | None = None,
     ) -> None:
         self.network = network
         self.switches = switches
@@ -113,7 +116,7 @@ class Engine:
         self._tags = np.zeros(CHUNK, dtype=np.int64)
         self._last_words = np.zeros(CHUNK, dtype=np.int64)
         self._generations: list[Generation] = []
-        self._put_in_force(compile_policy(Policy(network)))
+        self._put_in_force(compile_policy(Policy(network)) if compiled is None else compiled)
 
     # What is in force
 
@@ -152,8 +155,8 @@ class Engine:
         """
         return self.compiled.interfaces[interface_id]
 
-    def change(self, network: Network) -> None:
-        """Put another network in force.
+    def change(self, network: Network, *, compiled: Compiled | None = None) -> None:
+        """Put another network in force, which another engine may have compiled.
 
         Entries survive; those of an interface that is deleted, detached or attached elsewhere
         go, and those of an address that is taken from its interface. ACLs act at once.
@@ -164,9 +167,10 @@ class Engine:
             As the constructor; the network before stays in force.
 
         """
-        compiled = compile_policy(
-            Policy(network, previous=self.compiled.policy), previous=self.compiled
-        )
+        if compiled is None:
+            compiled = compile_policy(
+                Policy(network, previous=self.compiled.policy), previous=self.compiled
+            )
         self._flows.remove(self._gone(network, compiled))
         self.network = network
         self._put_in_force(compiled)
@@ -286,7 +290,7 @@ class Engine:
 
         """
         packets, quotes = checked(batch.packets), checked(batch.quotes)
-        self._check_rows(batch)
+        self.check_rows(batch)
         self.compiled.build(batch.packets.interface)
         self._settings[BATCH] += 1
         self._firsts.forget(self.now_ms)
@@ -347,7 +351,15 @@ class Engine:
                 self._flows.make_room()
                 self._firsts.make_room()
 
-    def _check_rows(self, batch: Batch) -> None:
+    def check_rows(self, batch: Batch) -> None:
+        """Check what the columns of a batch refer to.
+
+        Raises
+        ------
+        ValueError
+            As `decide`.
+
+        """
         interfaces = batch.packets.interface
         if len(interfaces) and interfaces.max() >= len(self.compiled.tables.interfaces):
             raise ValueError(f"interface {interfaces.max()} is none of the engine's")
