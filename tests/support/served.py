@@ -39,20 +39,35 @@ class Served:
         """The lines of its access log."""
         return [json.loads(line) for line in self.log.getvalue().splitlines()]
 
+    def kept(self) -> str:
+        """Everything that is kept, spelled."""
+        rows = [
+            (row.kind, row.resource_id, row.sequence, row.resource)
+            for row in self.endpoint.state.rows()
+        ]
+        return json.dumps(rows, sort_keys=True)
+
     def client(
-        self, service: str = "ec2", *, key: str = ACCOUNT, region: str = REGION, **options: Any
+        self,
+        service: str = "ec2",
+        *,
+        key: str = ACCOUNT,
+        region: str = REGION,
+        unchecked: bool = False,
     ) -> Any:
         """Return a client of boto3's that does not try again."""
-        return boto3.client(service, **self.options(key, region), **options)
+        return boto3.client(service, **self.options(key, region, unchecked=unchecked))
 
-    def options(self, key: str = ACCOUNT, region: str = REGION) -> dict[str, Any]:
-        """Return what a client of boto3's needs to come here."""
+    def options(
+        self, key: str = ACCOUNT, region: str = REGION, *, unchecked: bool = False
+    ) -> dict[str, Any]:
+        """Return what a client of boto3's needs to come here; unchecked, it sends anything."""
         return {
             "endpoint_url": self.url,
             "region_name": region,
             "aws_access_key_id": key,
             "aws_secret_access_key": "secret",
-            "config": Config(retries={"total_max_attempts": 1}),
+            "config": Config(retries={"total_max_attempts": 1}, parameter_validation=not unchecked),
         }
 
     def connection(self) -> HTTPConnection:
