@@ -67,7 +67,7 @@ def test_rows_are_whole_and_have_an_id_each():
     assert sorted(ids) == sorted(set(ids))
     for row in rows():
         assert all(row), row.id
-        assert re.fullmatch(r"[a-z]+-[a-z0-9-]+", row.id)
+        assert re.fullmatch(r"[a-z0-9]+-[a-z0-9-]+", row.id)
         assert row.grade in GRADES, row.id
         assert row.grade != "documented" or not row.source.startswith("silent"), row.id
 

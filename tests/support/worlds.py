@@ -60,6 +60,19 @@ class Client:
         assert not wrong, wrong
         return result
 
+    def put(self, kind: str, **resource: Any) -> dict[str, Any]:
+        """Keep a resource that no operation makes, or makes as the test wants it."""
+        with self.endpoint.state.change() as changed:
+            self.world.put(kind, resource)
+            self.endpoint.store.commit(list(changed.values()), self.endpoint.state.sequence)
+        return resource
+
+    def delete(self, kind: str, resource_id: str) -> None:
+        """Remove a resource behind the back of the operations."""
+        with self.endpoint.state.change() as changed:
+            self.world.delete(kind, resource_id)
+            self.endpoint.store.commit(list(changed.values()), self.endpoint.state.sequence)
+
     def elsewhere(self, *, account_id: str = ACCOUNT, region: str = REGION) -> "Client":
         """Return a client of the same endpoint in another account or region."""
         return Client(endpoint=self.endpoint, account_id=account_id, region=region)

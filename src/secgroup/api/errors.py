@@ -12,7 +12,9 @@ from typing import Final
 
 from secgroup.api.fault import Fault
 from secgroup.api.faults_flow_logs import FLOW_LOGS
+from secgroup.api.faults_groups import GROUPS, RULES
 from secgroup.api.faults_interfaces import INTERFACES
+from secgroup.api.faults_prefix_lists import PREFIX_LISTS
 from secgroup.api.faults_routes import ROUTES
 from secgroup.api.faults_vpcs import VPCS
 from secgroup.api.faults_wire import AUTH, WIRE
@@ -74,35 +76,14 @@ _TAGS: Final = {
     "too_many_tags": Fault(
         "TagLimitExceeded", "More than 50 tags specified for a resource", "ours"
     ),
+    "id_invalid": Fault("InvalidID", "The ID '{resource_id}' is not valid", "seen"),
+    "too_many_resources": Fault(
+        "InvalidParameterValue", "A request may name up to {most} resources", "ours"
+    ),
     "tag_specification_of_other_type": Fault(
         "InvalidParameterValue",
         "'{named}' is not a valid taggable resource type for this operation.",
         "seen",
-    ),
-}
-
-_SECURITY_GROUPS: Final = {
-    "group_not_found": Fault(
-        "InvalidGroup.NotFound", "The security group '{resource_id}' does not exist", "seen"
-    ),
-    "group_id_malformed": Fault(
-        "InvalidGroupId.Malformed", 'Invalid id: "{resource_id}" (expecting "sg-...")', "seen"
-    ),
-    "rule_not_found": Fault(
-        "InvalidSecurityGroupRuleId.NotFound",
-        "The security group rule ID '{resource_id}' does not exist",
-        "seen",
-    ),
-    "rule_id_malformed": Fault(
-        "InvalidSecurityGroupRuleId.Malformed",
-        "The security group rule ID '{resource_id}' is malformed",
-        "ours",
-    ),
-    "prefix_list_not_found": Fault(
-        "InvalidPrefixListID.NotFound", "The prefix list ID '{resource_id}' does not exist", "ours"
-    ),
-    "prefix_list_id_malformed": Fault(
-        "InvalidPrefixListId.Malformed", "The prefix list ID '{resource_id}' is malformed", "ours"
     ),
 }
 
@@ -113,7 +94,9 @@ FAULTS: Final[Mapping[str, Fault]] = MappingProxyType(
         **AUTH,
         **_REQUESTS,
         **_TAGS,
-        **_SECURITY_GROUPS,
+        **GROUPS,
+        **RULES,
+        **PREFIX_LISTS,
         **FLOW_LOGS,
         **INTERFACES,
         **ROUTES,

@@ -5,16 +5,22 @@ from types import MappingProxyType
 from typing import Final
 
 from secgroup.control import (
+    associations,
     default_vpc,
     dhcp_options,
     flow_logs,
     internet_gateways,
     network_acls,
     places,
+    prefix_list_changes,
+    prefix_lists,
+    references,
     route_tables,
     routes,
+    security_group_rules,
     security_groups,
     subnets,
+    tagging,
     vpcs,
 )
 from secgroup.control.endpoint import Operation
@@ -22,16 +28,22 @@ from secgroup.control.endpoint import Operation
 #: EC2's name of each operation that is served.
 OPERATIONS: Final[Mapping[str, Operation]] = MappingProxyType(
     {
-        **flow_logs.OPERATIONS,
-        **security_groups.OPERATIONS,
+        **associations.OPERATIONS,
         **default_vpc.OPERATIONS,
         **dhcp_options.OPERATIONS,
+        **flow_logs.OPERATIONS,
         **internet_gateways.OPERATIONS,
         **network_acls.OPERATIONS,
         **places.OPERATIONS,
+        **prefix_list_changes.OPERATIONS,
+        **prefix_lists.OPERATIONS,
+        **references.OPERATIONS,
         **route_tables.OPERATIONS,
         **routes.OPERATIONS,
+        **security_group_rules.OPERATIONS,
+        **security_groups.OPERATIONS,
         **subnets.OPERATIONS,
+        **tagging.OPERATIONS,
         **vpcs.OPERATIONS,
     }
 )

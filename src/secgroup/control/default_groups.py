@@ -1,39 +1,51 @@
-"""The default security group that a VPC is made with, and that goes with it."""
+"""The default security group that a VPC is made with, and that goes with it.
 
+Source: VPC User Guide, "Default security groups for your VPCs".
+"""
+
+from typing import Final
+
+from secgroup.control.permissions import ALL
+from secgroup.control.security_groups import allow_all, make_group, remove
 from secgroup.control.state import Resource, World
+from secgroup.model.defaults import DEFAULT_GROUP_NAME
+
+_DESCRIPTION: Final = "default VPC security group"
 
 
 def create_default(world: World, vpc: Resource) -> None:
-    """Make the default group of a VPC."""
-    group_id = world.new_id("sg")
-    world.put(
-        "SecurityGroup",
-        {
-            "GroupId": group_id,
-            "GroupName": "default",
-            "Description": "default VPC security group",
-            "OwnerId": world.account_id,
-            "VpcId": vpc["VpcId"],
-            "SecurityGroupArn": world.arn("security-group", group_id),
-            "Tags": [],
-        },
-    )
+    """Make the default group of a VPC: everything in from itself, everything out."""
+    group_id = make_group(world, vpc, DEFAULT_GROUP_NAME, _DESCRIPTION, [])["GroupId"]
+    itself = {"GroupId": group_id, "UserId": world.account_id}
+    allow_all(world, group_id, is_egress=False, ReferencedGroupInfo=itself)
 
 
 def delete_default(world: World, vpc_id: str) -> None:
     """Delete the groups of a VPC that goes, with their rules."""
     for group in world.where("SecurityGroup", "VpcId", vpc_id):
-        for rule in world.where("SecurityGroupRule", "GroupId", group["GroupId"]):
-            world.delete("SecurityGroupRule", rule["SecurityGroupRuleId"])
-        world.delete("SecurityGroup", group["GroupId"])
+        remove(world, group["GroupId"])
 
 
-def is_associated(world: World, vpc_id: str) -> bool:  # noqa: ARG001
+def is_associated(world: World, vpc_id: str) -> bool:
     """Tell whether a group of another VPC is associated with a VPC."""
-    return False
+    return any(world.where("SecurityGroupVpcAssociation", "VpcId", vpc_id))
 
 
 def default_id(world: World, vpc_id: str) -> str:
     """Return the id of the default group of a VPC."""
     groups = world.where("SecurityGroup", "VpcId", vpc_id)
-    return next(str(each["GroupId"]) for each in groups if each["GroupName"] == "default")
+    return next(str(each["GroupId"]) for each in groups if each["GroupName"] == DEFAULT_GROUP_NAME)
+
+
+def allow_ipv6(world: World, vpc_id: str) -> None:
+    """Let the default group's traffic out over IPv6, now that its VPC has an IPv6 block.
+
+    Only where its outbound rules are still those that it was made with; other groups stay as they
+    are. The guide says that the rule is there where the VPC has an IPv6 block, and is silent about
+    groups whose rules were changed.
+    """
+    group_id = default_id(world, vpc_id)
+    rules = world.where("SecurityGroupRule", "GroupId", group_id)
+    egress = [(rule["IpProtocol"], rule.get("CidrIpv4")) for rule in rules if rule["IsEgress"]]
+    if egress == [(ALL, "0.0.0.0/0")]:
+        allow_all(world, group_id, is_egress=True, CidrIpv6="::/0")

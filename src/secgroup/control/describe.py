@@ -63,7 +63,7 @@ def describe(
     world: World,
     request: Resource,
     how: Describe,
-    resources: Iterable[Resource] | None = None,
+    resources: Iterable[Resource | Row] | None = None,
 ) -> dict[str, Any]:
     """Answer a describe call.
 
@@ -71,9 +71,9 @@ def describe(
     ----------
     world, request : World, mapping
     how : Describe
-    resources : iterable of mapping, optional
+    resources : iterable of mapping or Row, optional
         What is chosen from when it is nothing that is kept: regions, instance types. Their order
-        must be the same in every call.
+        must be the same in every call. Or the rows of the kind that may be meant, in their order.
 
     Raises
     ------
@@ -84,7 +84,7 @@ def describe(
     """
     limit, after = page_of(request, how)
     wanted = matcher(world, request, how)
-    found = _kept(world, request, how) if resources is None else list(enumerate(resources, 1))
+    found = _kept(world, request, how) if resources is None else _given(resources)
     shown: list[Resource] = []
     result: dict[str, Any] = {how.result: shown}
     last = 0
@@ -97,6 +97,13 @@ def describe(
         shown.append(how.view(world, resource))
         last = sequence
     return result
+
+
+def _given(resources: Iterable[Resource | Row]) -> list[tuple[int, Resource]]:
+    return [
+        (each.sequence, each.resource) if isinstance(each, Row) else (number, each)
+        for number, each in enumerate(resources, 1)
+    ]
 
 
 def _kept(world: World, request: Resource, how: Describe) -> list[tuple[int, Resource]]:

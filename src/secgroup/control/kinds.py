@@ -75,6 +75,7 @@ KINDS: Final[tuple[Kind, ...]] = (
         not_found="rule_not_found",
         malformed="rule_id_malformed",
     ),
+    _kind("SecurityGroupVpcAssociation", "GroupId+VpcId", "sgassoc", indexes=("GroupId", *_VPC)),
     _kind(
         "NetworkAcl",
         "NetworkAclId",
@@ -91,6 +92,14 @@ KINDS: Final[tuple[Kind, ...]] = (
         "prefix-list",
         not_found="prefix_list_not_found",
         malformed="prefix_list_id_malformed",
+    ),
+    # The entries of each version of a list.
+    _kind(
+        "PrefixListVersion",
+        "PrefixListId+Version",
+        "pl",
+        indexes=("PrefixListId",),
+        is_own=True,
     ),
     _kind(
         "NetworkInterface",

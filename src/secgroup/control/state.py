@@ -60,7 +60,7 @@ class Kind:
 
     def id_of(self, resource: Resource) -> str:
         """Return the id of a resource of this kind; two members are joined by a slash."""
-        return "/".join(resource[key] for key in self.id_key.split("+"))
+        return "/".join(str(resource[key]) for key in self.id_key.split("+"))
 
     def missing(self, resource_id: str) -> Ec2Error:
         """Return the fault of an id that names nothing."""
@@ -176,6 +176,8 @@ class State:
         self.token = token
         self.quotas: dict[str, int] = {**QUOTAS, **(quotas or {})}
         self.sequence = 0
+        #: What was derived of a resource, by kind and id; who keeps it sees whether it still holds.
+        self.views: dict[tuple[str, str], Any] = {}
         self._tables: dict[tuple[str, str, str], _Table] = {}
         self._by_id: dict[tuple[str, str], Row] = {}
         self._changed: dict[tuple[str, str], Changed] | None = None
@@ -296,6 +298,7 @@ class State:
         self.table(place.account_id, place.region, kind).set(resource_id, row)
         if row is None:
             self._by_id.pop((kind, resource_id), None)
+            self.views.pop((kind, resource_id), None)
         else:
             self._by_id[kind, resource_id] = row
 

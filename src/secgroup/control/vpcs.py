@@ -208,6 +208,7 @@ def _add_ipv6(world: World, vpc: Resource) -> dict[str, Any]:
     new = {**vpc, "Ipv6CidrBlockAssociationSet": [*own, association]}
     world.put("Vpc", new)
     route_tables.add_local(world, vpc["VpcId"], "DestinationIpv6CidrBlock", block)
+    default_groups.allow_ipv6(world, vpc["VpcId"])
     network_acls.add_ipv6(world, vpc["VpcId"])
     return {"Ipv6CidrBlockAssociation": association}
 
