@@ -1,4 +1,8 @@
-"""A progress bar on standard error, when it takes more than a second and a person is watching."""
+"""What a person who waits is told, on standard error.
+
+Owns the progress bar, which comes when it takes more than a second and a person is watching, and
+the word that something is compiled.
+"""
 
 import sys
 import time
@@ -77,3 +81,21 @@ class Progress:
         )
         self._task = self._bar.add_task("", total=self._total)
         self._bar.start()
+
+
+class Compiling:
+    """Says once that something is compiled, and to a person who is watching how far that is."""
+
+    def __init__(self) -> None:
+        self._is_watched = sys.stderr.isatty()
+        self._has_said = False
+
+    def __call__(self, compiled: int, at_most: int) -> None:
+        """So many parts of the program have been compiled."""
+        if not self._has_said:
+            sys.stderr.write("secgroup: compiling for this machine, once\n")
+            self._has_said = True
+        if self._is_watched:
+            # What is written next goes over this.
+            sys.stderr.write(f"{compiled:>5} of {at_most}\r")
+            sys.stderr.flush()

@@ -224,25 +224,18 @@ def replay_by(
 
 
 def _has_engine() -> bool:
-    """Tell whether the engine can be used; where nothing is compiled yet, say so."""
+    """Tell whether the engine can be used."""
     from importlib.util import find_spec
 
     if find_spec("numba") is None:
         return False
-    from secgroup.engine.cache import is_compiled, is_keeping, keep_kernels
+    from secgroup.cli.progress import Compiling
+    from secgroup.engine.cache import is_keeping, keep_kernels
 
-    if is_keeping():
-        return True
-    root = _kernels()
     try:
-        was_compiled = is_compiled(root)
-        if keep_kernels(root) is None:
-            return False
+        return is_keeping() or keep_kernels(_kernels(), Compiling()) is not None
     except ImportError:
         return False
-    if not was_compiled:
-        click.echo("secgroup: compiling for this machine, once; about a minute", err=True)
-    return True
 
 
 def _kernels() -> Path:

@@ -17,7 +17,7 @@ from secgroup.engine.tables import (
     SECTION,
     SUBNET,
     Tables,
-    range_row,
+    halves,
     read_only,
     records,
 )
@@ -212,11 +212,11 @@ class Arena:
             first = self._ranges.size
             for each in members:
                 if each.version == 4:
-                    self._ranges.append(range_row(each))
+                    self._ranges.append(_range_row(each))
             middle = self._ranges.size
             for each in members:
                 if each.version == 6:
-                    self._ranges.append(range_row(each))
+                    self._ranges.append(_range_row(each))
             bounds = self._members[members] = (first, middle, self._ranges.size)
         return bounds
 
@@ -229,3 +229,10 @@ class Arena:
     def subnet(self, row: tuple[int, ...]) -> int:
         """Lay a row of `Tables.subnets` down; return its number."""
         return self._subnets.append(row)
+
+
+def _range_row(member: Address | Prefix) -> tuple[int, int, int, int]:
+    """Return a row of `Tables.ranges`."""
+    if isinstance(member, Prefix):
+        return (*halves(member.network_address), *halves(member.broadcast_address))
+    return (*halves(member), *halves(member))

@@ -10,8 +10,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from secgroup.net.address import Address, Prefix
-from secgroup.policy.classes import span_of
+from secgroup.net.address import Address
 
 #: IPv4 addresses are ::ffff:a.b.c.d in every 128-bit place.
 MAPPED: Final = 0xFFFF << 32
@@ -167,17 +166,6 @@ def halves(address: Address) -> tuple[int, int]:
     """Return the high and the low half of an address; IPv4 as ::ffff:a.b.c.d."""
     number = int(address) | (MAPPED if address.version == 4 else 0)
     return number >> 64, number & _HALF
-
-
-def range_row(member: Address | Prefix) -> tuple[int, int, int, int]:
-    """Return a row of `Tables.ranges`."""
-    if isinstance(member, Prefix):
-        first, behind = span_of(member)
-    else:
-        first, behind = int(member), int(member) + 1
-    mapped = MAPPED if member.version == 4 else 0
-    first, last = first | mapped, (behind - 1) | mapped
-    return first >> 64, first & _HALF, last >> 64, last & _HALF
 
 
 def exempt_bit(lo: int) -> int:

@@ -1,7 +1,11 @@
 """`kernel`: how every kernel is compiled. The modules beside it hold kernels and nothing else."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from contextlib import suppress
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 import numba
 
@@ -10,7 +14,8 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 #: Every kernel of the modules that have been imported.
 KERNELS: list[Any] = []
 _config: Any = numba.config
-_is_kept = False
+#: Makes a kernel take its code from where it is kept, and put it there.
+_keep: Callable[[Any], None] | None = None
 
 
 def kernel(function: _F) -> _F:
@@ -30,24 +35,109 @@ def kernel(function: _F) -> _F:
     }
     compiled = numba.njit(**options)(function)
     KERNELS.append(compiled)
-    if _is_kept:
-        compiled.enable_caching()
+    if _keep is not None:
+        _keep(compiled)
     return cast("_F", compiled)
 
 
-def keep_compiled(folder: str) -> None:
+def keep_compiled(folder: str, watch: Callable[[int, int], None] | None) -> None:
     """Keep what is compiled from now on in a folder, and take from there what was before.
 
     Numba notices neither an edited callee nor an edited constant in another file: the folder
     must be another one for other sources.
+
+    Parameters
+    ----------
+    watch : callable, optional
+        Is told how many kernels have been compiled, first 0, and how many there are at most;
+        never when all are found.
+
     """
-    global _is_kept
+    global _keep
     if _config.DISABLE_JIT:
         return
-    _config.CACHE_DIR = folder
-    _is_kept = True
+    _keep = _keeper(folder, watch)
     for each in KERNELS:
-        each.enable_caching()
+        _keep(each)
+
+
+def is_kept() -> bool:
+    """Tell whether this process keeps what it compiles."""
+    return _keep is not None
+
+
+def machine() -> str:
+    """Return what compiled code is for: the processor and what it can do."""
+    from llvmlite import binding  # type: ignore[import-untyped]
+
+    features = binding.get_host_cpu_features().flatten()
+    return f"{binding.get_process_triple()} {binding.get_host_cpu_name()} {features}"
+
+
+@cache
+def _stamp(path: str) -> str:
+    return sha256(Path(path).read_bytes()).hexdigest()
+
+
+def _keeper(folder: str, watch: Callable[[int, int], None] | None) -> Callable[[Any], None]:
+    """Return what makes a kernel be kept."""
+    from numba.core import caching
+
+    of_numba: Any = caching
+
+    class Place:
+        """Where Numba finds the code of a function: by what its file says, not by its time."""
+
+        def __init__(self, path: str) -> None:
+            self._path = path
+
+        @classmethod
+        def from_function(cls, function: Any, path: str) -> "Place":  # noqa: ARG003
+            return cls(path)
+
+        def ensure_cache_path(self) -> None:
+            pass
+
+        def get_cache_path(self) -> str:
+            return folder
+
+        def get_source_stamp(self) -> str:
+            return _stamp(self._path)
+
+        def get_disambiguator(self) -> None:
+            return None
+
+    class Code(of_numba.CompileResultCacheImpl):  # type: ignore[misc]
+        _locator_classes: ClassVar = [Place]
+
+    class Kept(of_numba.FunctionCache):  # type: ignore[misc]
+        """Numba's cache of a function: what is lost or damaged is compiled, and no more."""
+
+        _impl_class = Code
+        compiled = 0
+
+        def load_overload(self, signature: Any, target: Any) -> Any:
+            try:
+                found = super().load_overload(signature, target)
+            except Exception:  # whatever unpickling a damaged file raises
+                with suppress(OSError):
+                    self.flush()
+                found = None
+            if found is None and watch is not None:
+                watch(Kept.compiled, len(KERNELS))
+            return found
+
+        def save_overload(self, signature: Any, code: Any) -> None:
+            with suppress(OSError):
+                super().save_overload(signature, code)
+            Kept.compiled += 1
+            if watch is not None:
+                watch(Kept.compiled, len(KERNELS))
+
+    def keep(compiled: Any) -> None:
+        compiled._cache = Kept(compiled.py_func)
+
+    return keep
 
 
 if TYPE_CHECKING or _config.DISABLE_JIT:
