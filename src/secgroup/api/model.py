@@ -4,10 +4,12 @@ botocore is pinned exactly, and only the models that it ships are read: those th
 `~/.aws/models` are for that user's clients. Knows nothing of what an operation does.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
+
+from secgroup.errors import InputError
 
 #: A shape, an operation's model, a service's model: botocore declares no types.
 Shape = Any
@@ -81,3 +83,22 @@ def sts() -> Service:
 
 #: Version -> the service that has it; clients say no more about what they speak.
 SERVICES: Final = {"2016-11-15": ec2, "2011-06-15": sts}
+
+
+def shaped(kind: str, resource: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a resource without what is no member of the shape that its kind is named by.
+
+    Raises
+    ------
+    InputError
+        A member's value is not of its shape.
+
+    """
+    from botocore.validate import ParamValidator
+
+    shape = ec2().model.shape_for(kind)
+    kept = {name: value for name, value in resource.items() if name in shape.members}
+    report = ParamValidator().validate(kept, shape)
+    if report.has_errors():
+        raise InputError(report.generate_report().splitlines()[0], source=kind)
+    return kept

@@ -14,9 +14,14 @@ import click
 from secgroup.errors import InputError, OutputError
 
 if TYPE_CHECKING:
+    from secgroup.control.endpoint import Caller, Endpoint
+    from secgroup.control.state import World
     from secgroup.control.store import SqliteStore
+    from secgroup.dataplane.batch import BatchPlane
 
 MEMORY: Final = ":memory:"
+#: How often what flow logs have finished is written.
+FLOW_LOG_SECONDS: Final = 5
 
 
 @click.command("serve")
@@ -46,6 +51,21 @@ MEMORY: Final = ":memory:"
     type=click.Path(path_type=Path),
     help="Quotas that differ from AWS's: lines NAME: NUMBER.",
 )
+@click.option(
+    "--load",
+    metavar="NETWORK",
+    help="What an empty store begins with: a template, or describe output.",
+)
+@click.option("--with", "also", metavar="FILE", multiple=True, help="More files for --load.")
+@click.option(
+    "--region", default="us-east-1", show_default=True, help="The region that --load is of."
+)
+@click.option(
+    "--flow-logs",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Where buckets and log groups of flow logs stand.  [default: beside the store]",
+)
 @click.option("--tls-cert", metavar="FILE", help="The certificate chain; then HTTPS is spoken.")
 @click.option("--tls-key", metavar="FILE", help="Its key.")
 @click.option(
@@ -62,6 +82,10 @@ def command(
     credentials: Path | None,
     account: str | None,
     quotas: Path | None,
+    load: str | None,
+    also: tuple[str, ...],
+    region: str,
+    flow_logs: Path | None,
     tls_cert: str | None,
     tls_key: str | None,
     access_log: str,
@@ -76,8 +100,11 @@ def command(
         return
     from secgroup.api.app import Application
     from secgroup.api.auth import DEFAULT_ACCOUNT, checked_account, read_credentials
+    from secgroup.api.errors import told
     from secgroup.api.exchange import Door, prepare
+    from secgroup.api.questions import PlaneQuestions
     from secgroup.api.server import bound, is_loopback, serve
+    from secgroup.control.endpoint import Caller
     from secgroup.control.opening import opened, read_quotas
 
     tls = _tls(tls_cert, tls_key)
@@ -92,17 +119,79 @@ def command(
         listening = stack.enter_context(bound(host, port))
         kept = _store(store)
         stack.callback(kept.close)
-        endpoint = opened(kept, differing)
+        endpoint = opened(kept, differing, tell=told)
+        caller = Caller(account_id=account_id, region=region)
+        if load is not None:
+            _load(endpoint, caller, [load, *also])
+        plane = _follow(endpoint, _flow_log_folder(kept.path, flow_logs), stack)
         prepare()
         application = Application(
             endpoint=endpoint,
             door=Door(credentials=known, account_id=account_id, loopback_only=known is None),
+            plane=PlaneQuestions(plane),
             log=_log(access_log, stack),
         )
         name = f"[{host}]" if ":" in host else host
         scheme = "http" if tls is None else "https"
         url = f"{scheme}://{name}:{listening.getsockname()[1]}"
         serve(application, listening, tls=tls, started=lambda: _say(url))
+
+
+def _load(endpoint: "Endpoint", caller: "Caller", paths: list[str]) -> None:
+    """Put a network into the world of a caller, which must not have been used yet."""
+    from datetime import UTC, datetime
+
+    from secgroup.api.model import shaped
+    from secgroup.control.loading import load
+    from secgroup.sources.load import gather
+    from secgroup.sources.load import load as load_network
+
+    if (caller.account_id, caller.region) in endpoint.state.worlds():
+        raise InputError(
+            f"the store has resources of {caller.account_id} in {caller.region} already "
+            "(expected an empty store)",
+            source=f"--load {paths[0]}",
+        )
+    network = load_network(paths[0], also=paths[1:])
+    for warning in network.warnings:
+        click.echo(f"warning: {warning}", err=True)
+    answers, _ = gather(paths)
+
+    def operation(world: "World", request: object) -> dict[str, object]:  # noqa: ARG001
+        load(world, network, answers, shaped)
+        return {}
+
+    endpoint.call("Load", operation, caller, {}, datetime.now(UTC))
+
+
+def _flow_log_folder(store: str, chosen: Path | None) -> Path | None:
+    """Return where flow logs are written; nowhere for a store that does not last."""
+    if chosen is not None or store == MEMORY:
+        return chosen
+    return Path(store).with_suffix(".flow-logs")
+
+
+def _follow(endpoint: "Endpoint", folder: Path | None, stack: ExitStack) -> "BatchPlane":
+    """Let the embedded plane, and the delivery of flow logs, follow the state."""
+    from datetime import UTC, datetime
+
+    from secgroup.api.ticker import ticking
+    from secgroup.control.delivery import Delivery
+    from secgroup.control.followers import Followers
+    from secgroup.control.reconcile import Reconciler
+    from secgroup.dataplane.batch import BatchPlane
+
+    if folder is None:
+        plane = BatchPlane()
+        endpoint.follower = Reconciler(endpoint.state, plane)
+        return plane
+    delivery = Delivery(folder)
+    delivery.take(endpoint.state)
+    plane = BatchPlane(delivery.hear)
+    endpoint.follower = Followers((Reconciler(endpoint.state, plane), delivery))
+    stack.callback(lambda: delivery.close(datetime.now(UTC)))
+    stack.enter_context(ticking(delivery.tick, seconds=FLOW_LOG_SECONDS))
+    return plane
 
 
 def _list_operations() -> None:
@@ -131,17 +220,29 @@ def _tls(certificate: str | None, key: str | None) -> tuple[str, str] | None:
 def _store(path: str | None) -> "SqliteStore":
     from secgroup.control.store import SqliteStore
 
-    if path == "":
-        raise InputError("is empty (expected a file, or :memory:)", source="--store")
     if path == MEMORY:
         return SqliteStore(MEMORY)
-    file = Path(path) if path is not None else data_folder() / "endpoint.sqlite"
+    file = store_file(path)
     if path is None:
         try:
             file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(f"cannot be made: {error.strerror}", source=str(file.parent)) from None
     return SqliteStore(file)
+
+
+def store_file(path: str | None) -> Path:
+    """Return the file of a store: the one that was named, else the one in the data folder.
+
+    Raises
+    ------
+    InputError
+        The name is empty.
+
+    """
+    if path == "":
+        raise InputError("is empty (expected a file, or :memory:)", source="--store")
+    return data_folder() / "endpoint.sqlite" if path is None else Path(path)
 
 
 def data_folder() -> Path:

@@ -84,6 +84,12 @@ class Delivery:
 
     # Following the state
 
+    def take(self, state: State) -> None:
+        """Begin with the flow logs that a state has already."""
+        with self._lock:
+            for row in state.rows("FlowLog"):
+                self._begin(row)
+
     def prepare(self, state: State, changes: Collection[Changed], /) -> None:  # noqa: ARG002
         """Keep in mind which flow logs come and go."""
         self._changes = [

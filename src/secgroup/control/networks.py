@@ -160,7 +160,9 @@ def _group(networks: Networks, row: Row) -> SecurityGroup:
 
 def _prefix_list(networks: Networks, row: Row) -> PrefixList:
     node = _node(row)
-    entries = networks.find("PrefixListEntries", row.resource_id)
+    # Those of AWS have no version, and their entries are not known.
+    version = node.integer_or_none("Version")
+    entries = networks.find("PrefixListVersion", f"{row.resource_id}/{version}")
     return PrefixList(
         prefix_list_id=row.resource_id,
         name=node.free_text("PrefixListName"),
@@ -229,6 +231,6 @@ _TOUCHES: Final[Mapping[str, Callable[[Row], Iterator[Place]]]] = {
     "DescribeVpcAttributeResult": _under("vpcs", "VpcId"),
     "SecurityGroupRule": _under("groups", "GroupId"),
     "SecurityGroupVpcAssociation": _under("groups", "GroupId"),
-    "PrefixListEntries": _under("prefix_lists", "PrefixListId"),
+    "PrefixListVersion": _under("prefix_lists", "PrefixListId"),
     "NetworkAcl": _acl_touches,
 }

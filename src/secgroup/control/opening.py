@@ -2,7 +2,7 @@
 
 import gc
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +10,18 @@ from secgroup.control.beginning import begin
 from secgroup.control.endpoint import Endpoint
 from secgroup.control.kinds import KINDS
 from secgroup.control.quotas import QUOTAS
-from secgroup.control.state import State
+from secgroup.control.state import State, by_name
 from secgroup.control.store import SqliteStore
-from secgroup.errors import InputError
+from secgroup.errors import Ec2Error, InputError
 
 
-def opened(store: SqliteStore, quotas: Mapping[str, int] | None = None) -> Endpoint:
-    """Return an endpoint with what a store holds.
+def opened(
+    store: SqliteStore,
+    quotas: Mapping[str, int] | None = None,
+    *,
+    tell: Callable[[Ec2Error], Mapping[str, str]] = by_name,
+) -> Endpoint:
+    """Return an endpoint with what a store holds; see `State` for `quotas` and `tell`.
 
     Raises
     ------
@@ -28,6 +33,7 @@ def opened(store: SqliteStore, quotas: Mapping[str, int] | None = None) -> Endpo
         KINDS,
         token=lambda digits: secrets.token_hex((digits + 1) // 2)[:digits],
         quotas=quotas,
+        tell=tell,
     )
     state.restore(store.load(), store.sequence)
     # What was loaded stays; the collector need not look at it again and again.

@@ -143,7 +143,7 @@ class _Table:
         self.rows = dict(sorted(self.rows.items(), key=lambda item: item[1].sequence))
 
 
-def _by_name(error: Ec2Error) -> Mapping[str, str]:
+def by_name(error: Ec2Error) -> Mapping[str, str]:
     """Return a fault without EC2's words."""
     return {"Code": error.fault, "Message": str(error)}
 
@@ -169,7 +169,7 @@ class State:
         *,
         token: Callable[[int], str],
         quotas: Mapping[str, int] | None = None,
-        tell: Callable[[Ec2Error], Mapping[str, str]] = _by_name,
+        tell: Callable[[Ec2Error], Mapping[str, str]] = by_name,
     ) -> None:
         self.tell = tell
         self.kinds = {kind.shape: kind for kind in kinds}

@@ -51,6 +51,8 @@ _OF_THE_ANSWER: Final = ("NextToken", "ResponseMetadata")
 #: The answer of describe-vpc-attribute, and of get-managed-prefix-list-entries.
 _ATTRIBUTES: Final = ("EnableDnsSupport", "EnableDnsHostnames", "EnableNetworkAddressUsageMetrics")
 _ENTRIES: Final = "Entries"
+#: Answers of describe-vpc-attribute in a list, as `secgroup export` writes them.
+_ALL_ATTRIBUTES: Final = "VpcAttributes"
 
 _LIST_ID: Final = re.compile(r"pl-[0-9a-f]{8,17}")
 
@@ -102,6 +104,9 @@ class Answers:
             if key in self.nodes:
                 self.nodes[key] += top.nodes(key)
                 self.present.add(key)
+            elif key == _ALL_ATTRIBUTES:
+                for node in top.nodes(key):
+                    self._add_attribute(node)
             elif key not in (*_OF_THE_ANSWER, *_ATTRIBUTES, _ENTRIES, "VpcId", "PrefixListId"):
                 self.unread.setdefault(key, source)
         if any(key in value for key in _ATTRIBUTES):

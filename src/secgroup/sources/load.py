@@ -66,7 +66,7 @@ def load(
         Something cannot be used: one line with the file, the place in it, what was expected.
 
     """
-    answers, templates = _gather((path, *also))
+    answers, templates = gather((path, *also))
     draft = Draft()
     describe.read(answers, draft)
     for text, name in templates:
@@ -81,10 +81,17 @@ def load(
     return draft.network()
 
 
-def _gather(
+def gather(
     paths: Sequence[str | PathLike[str]],
 ) -> tuple[describe.Answers, list[tuple[str, str]]]:
-    """Read the files of all paths: answers of describe calls, and templates with their names."""
+    """Read the files of all paths: answers of describe calls, and templates with their names.
+
+    Raises
+    ------
+    InputError
+        A file cannot be read, or is none of these.
+
+    """
     answers = describe.Answers()
     templates: list[tuple[str, str]] = []
     for each in paths:
