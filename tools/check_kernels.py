@@ -1,7 +1,8 @@
 """Check that kernels are loops over what they were given: `python -m tools.check_kernels`.
 
-A function of `engine/kernels` is a kernel, decorated by `kernel` and nothing else; it uses its
-arguments, its own names, other kernels, `prefetch`, a few built-in functions, NumPy's integers,
+A function of `engine/kernels` is a kernel, decorated by `kernel` or `inlined` and nothing else,
+and an inlined one is imported by kernels alone. It uses its arguments, its own names, other
+kernels, `prefetch`, a few built-in functions, NumPy's integers,
 and numbers: constants in capitals, from `engine` or its own module. Everything else would be
 frozen, allocated, or not compiled. Options of the compiler are chosen in `kernels/__init__`.
 """
@@ -11,7 +12,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-KERNELS = Path(__file__).resolve().parent.parent / "src" / "secgroup" / "engine" / "kernels"
+ROOT = Path(__file__).resolve().parent.parent
+KERNELS = ROOT / "src" / "secgroup" / "engine" / "kernels"
 BUILTINS = frozenset({"abs", "bool", "int", "len", "max", "min", "range"})
 NUMPY = frozenset(
     {f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)} | {"intp", "uintp"}
@@ -49,7 +51,7 @@ def _of_kernel(
     path: Path, function: ast.FunctionDef, kernels: set[str], constants: set[str]
 ) -> Iterator[str]:
     where = f"{path.name}:{function.lineno}: {function.name}"
-    if [ast.unparse(each) for each in function.decorator_list] != ["kernel"]:
+    if [ast.unparse(each) for each in function.decorator_list] not in (["kernel"], ["inlined"]):
         yield f"{where} is not decorated by kernel alone"
     own = {each.arg for each in function.args.args}
     if function.args.vararg or function.args.kwarg or function.args.defaults:
@@ -71,6 +73,26 @@ def _of_kernel(
                 yield f"{line} uses {each.id}, which it was not given"
 
 
+def inlined() -> frozenset[tuple[str, str]]:
+    """Return the module and name of every kernel that Python cannot call."""
+    return frozenset(
+        (f"secgroup.engine.kernels.{path.stem}", node.name)
+        for path in KERNELS.glob("*.py")
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.FunctionDef)
+        and [ast.unparse(each) for each in node.decorator_list] == ["inlined"]
+    )
+
+
+def imports(path: Path, forbidden: frozenset[tuple[str, str]]) -> Iterator[str]:
+    """Yield the imports of inlined kernels in a module that holds no kernels."""
+    for node in ast.walk(ast.parse(path.read_text(), str(path))):
+        if isinstance(node, ast.ImportFrom):
+            for alias in node.names:
+                if (node.module or "", alias.name) in forbidden:
+                    yield f"{path.name}:{node.lineno}: {alias.name} is inlined, no Python calls it"
+
+
 def main() -> int:
     found = [
         problem
@@ -78,6 +100,11 @@ def main() -> int:
         if path.name != "__init__.py"
         for problem in problems(path)
     ]
+    forbidden = inlined()
+    for folder in ("src", "tests", "benchmarks", "tools"):
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            if path.parent != KERNELS:
+                found += imports(path, forbidden)
     print("\n".join(found) or "kernels: fine")
     return int(bool(found))
 

@@ -38,9 +38,7 @@ EXCEPTIONS: dict[str, str] = {
     "src/secgroup/engine/kernels/decide.py": "the loop over packets, with what it calls for each",
     "src/secgroup/engine/kernels/decide.py::decide": "one pass over the packets, in step order",
     "src/secgroup/engine/kernels/place.py": "every pass between a batch of frames and its rows",
-    "src/secgroup/engine/kernels/rules.py::related": "half of it is what its arguments mean",
-    "src/secgroup/engine/kernels/rules.py::admit": "half of it is what its arguments mean",
-    "src/secgroup/engine/kernels/screen.py::screen_one": "the stateless steps, as one list to read",
+    "src/secgroup/engine/kernels/screen.py::screen": "one pass over the packets, in step order",
     "src/secgroup/reference/decide.py::_decide": "the thirteen steps, as one list to read",
     "src/secgroup/reference/decide.py::_pass_groups": "steps 8 to 12 of the same list",
 }

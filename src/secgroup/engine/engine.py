@@ -25,33 +25,48 @@ from secgroup.engine.compile import compile as compile_policy
 from secgroup.engine.entry import flow_of, inside_of
 from secgroup.engine.firsts import FirstStore
 from secgroup.engine.flows import FlowStore
-from secgroup.engine.kernels.decide import decide
+from secgroup.engine.kernels.decide import decide, seek
+from secgroup.engine.kernels.examine import examine
+from secgroup.engine.kernels.rules import ask
 from secgroup.engine.kernels.screen import name, screen
 from secgroup.engine.layout import (
-    ADMISSIONS,
-    BATCH,
-    LOOSE_TCP,
     OWNER,
     PACKET,
     RECORD_WORDS,
-    RELATED_ICMP,
-    SETTINGS,
-    STRICT_TCP,
     U1,
     DecisionColumns,
     Packets,
     empty_decisions,
+    empty_packets,
 )
 from secgroup.engine.machine import MACHINE
+from secgroup.engine.plain import PLACES, lines_of
+from secgroup.engine.rows import (
+    ADMISSIONS,
+    BATCH,
+    CHUNK,
+    LOOSE_TCP,
+    NO_KEY,
+    NO_SLOT,
+    RELATED_ICMP,
+    SETTINGS,
+    STRICT_TCP,
+    TO_ASK,
+    WHY,
+    empty_rows,
+)
 from secgroup.engine.snapshot import read, write
+from secgroup.engine.tables import Tables
 from secgroup.errors import InternalError
 from secgroup.model.network import Network
 from secgroup.policy.resolve import Policy
 
-#: Packets that go through all stages together: their columns stay in the second cache.
-CHUNK: Final = 8192
+#: How many rows that turn out to need the rules are asked about together, the first time in a
+#: chunk; each further time twice as many.
+_FIRST_RUN: Final = 64
 
 _NO_MARKS: Final[U1] = np.zeros(0, dtype=np.uint8)
+_NO_PACKETS: Final = empty_packets(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,8 +128,9 @@ class Engine:
         self._settings[RELATED_ICMP] = switches.related_icmp
         self._settings[LOOSE_TCP] = switches.loose_tcp
         self._settings[STRICT_TCP] = switches.strict_tcp
-        self._tags = np.zeros(CHUNK, dtype=np.int64)
-        self._last_words = np.zeros(CHUNK, dtype=np.int64)
+        self._rows = empty_rows()
+        self._chunks = 0
+        self._lines_are_of: Tables | None = None
         self._generations: list[Generation] = []
         self._put_in_force(compile_policy(Policy(network)) if compiled is None else compiled)
 
@@ -291,7 +307,7 @@ class Engine:
         """
         packets, quotes = checked(batch.packets), checked(batch.quotes)
         self.check_rows(batch)
-        self.compiled.build(batch.packets.interface)
+        self._build(batch.packets.interface)
         self._settings[BATCH] += 1
         self._firsts.forget(self.now_ms)
         out = empty_decisions(len(batch))
@@ -299,10 +315,7 @@ class Engine:
         for start in range(0, len(batch), CHUNK):
             stop = min(len(batch), start + CHUNK)
             self._decide_chunk(packets, quotes, start, stop, out, marks)
-        self._firsts.keep_packets(packets, int(self._settings[BATCH]))
-        rows = np.flatnonzero(out.first < -1)
-        firsts, batches = self._firsts.take(-2 - out.first[rows])
-        out.first[rows] = -2 - np.arange(len(rows))
+        firsts, batches = self._earlier_firsts(packets, out)
         return Decisions(
             columns=out,
             batch=batch,
@@ -312,6 +325,23 @@ class Engine:
                 self._generations[self._in_batch(each)].compiled for each in batches
             ),
         )
+
+    def _build(self, rows: NDArray[np.int32]) -> None:
+        """Make what packets at these interfaces need, and has not been made before."""
+        self.compiled.build(rows)
+        if self._lines_are_of is not self.compiled.tables:
+            self._lines_are_of = self.compiled.tables
+            self._lines = lines_of(self.compiled.tables)
+
+    def _earlier_firsts(self, packets: Packets, out: DecisionColumns) -> tuple[Packets, list[int]]:
+        """Keep the first fragments of a batch; return those of others that it refers to."""
+        if not len(self._firsts):
+            return _NO_PACKETS, []
+        self._firsts.keep_packets(packets, int(self._settings[BATCH]))
+        rows = np.flatnonzero(out.first < -1)
+        firsts, batches = self._firsts.take(-2 - out.first[rows])
+        out.first[rows] = -2 - np.arange(len(rows))
+        return firsts, batches
 
     def _decide_chunk(
         self,
@@ -323,33 +353,57 @@ class Engine:
         marks: U1,
     ) -> None:
         """Take rows through all stages, and make room whenever there is none."""
-        tables, tags, words = self.compiled.tables, self._tags, self._last_words
-        self._flows.prepare(stop - start)
-        screen(tables, MACHINE.icmp_kinds, packets, start, stop, out, tags, words)
-        name(packets, start, stop, self._flows.flows.secret, words, tags)
-        at = start
-        while at < stop:
+        tables, rows, length = self.compiled.tables, self._rows, stop - start
+        kinds, settings = MACHINE.icmp_kinds, self._settings
+        self._chunks += 1
+        self._flows.prepare(length)
+        flows = self._flows.flows
+        special = screen(self._lines, PLACES, packets, start, stop, rows, out)
+        if special:
+            examine(tables, kinds, packets, start, special, rows, out)
+        ends = packets.source_hi, packets.source_lo, packets.destination_hi, packets.destination_lo
+        name(packets.direction, *ends, flows.secret, start, stop, rows.last_words, rows.tags)
+        asked = seek(
+            flows.index,
+            flows.control,
+            length,
+            self._chunks,
+            rows.tags,
+            rows.entries,
+            rows.answers,
+            rows.listed,
+            rows.seen,
+        )
+        if asked:
+            ask(tables, MACHINE, packets, quotes, settings, start, asked, rows, out)
+        at, run = start, _FIRST_RUN
+        while True:
+            flows, firsts = self._flows.flows, self._firsts.firsts
             at = decide(
-                tables,
-                MACHINE,
-                self._flows.flows,
-                self._firsts.firsts,
-                packets,
-                quotes,
-                self._settings,
-                at,
-                stop,
-                out,
-                tags,
-                words,
-                start,
-                marks,
+                flows, firsts, MACHINE, packets, rows, out, settings, marks, start, at, stop
             )
-            if at < 0:
+            if at == stop:
+                return
+            why = settings[WHY]
+            if why == NO_SLOT:
                 raise InternalError("the index of flows has no room behind a hash")
-            if at < stop:
+            if why == TO_ASK:
+                asked = self._list_next(at - start, length, run)
+                ask(tables, MACHINE, packets, quotes, settings, start, asked, rows, out)
+                run *= 2
+            else:
                 self._flows.make_room()
                 self._firsts.make_room()
+
+    def _list_next(self, first: int, length: int, run: int) -> int:
+        """List a row that needs the rules, and those behind it that probably will; count them."""
+        rows = self._rows
+        likely = rows.entries[first:length] == 0
+        likely &= (rows.answers[first:length] == 0) & (rows.tags[first:length] >= NO_KEY)
+        likely[0] = True
+        chosen = first + np.flatnonzero(likely)[:run]
+        rows.listed[: len(chosen)] = chosen
+        return len(chosen)
 
     def check_rows(self, batch: Batch) -> None:
         """Check what the columns of a batch refer to.
@@ -462,17 +516,17 @@ def checked(packets: Packets) -> Packets:
         A column has not the dtype, shape or order of `layout.Packets`.
 
     """
-    count = len(packets.time_ms)
+    shape = (len(packets.time_ms),)
     views = []
     for title, dtype in PACKET.items():
         column = getattr(packets, title)
         flags = column.flags
-        if column.dtype != dtype or column.shape != (count,) or not flags.c_contiguous:
+        if column.dtype != dtype or column.shape != shape or not flags.c_contiguous:
             raise TypeError(
                 f"{title} is {column.dtype} of shape {column.shape}, "
-                f"expected {np.dtype(dtype)} of shape ({count},) in C order"
+                f"expected {np.dtype(dtype)} of shape {shape} in C order"
             )
         view = column.view() if flags.aligned else column.copy()
-        view.flags.writeable = False
+        view.setflags(write=False)
         views.append(view)
     return Packets._make(views)

@@ -10,7 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from secgroup.engine.kernels.fragment import forget, rechain
-from secgroup.engine.layout import U8, Firsts, Packets, empty_packets
+from secgroup.engine.layout import (
+    FIRST_BATCH,
+    FIRST_ROW,
+    FIRST_WORDS,
+    I8,
+    U8,
+    Firsts,
+    Packets,
+    empty_packets,
+)
 from secgroup.errors import InputError
 
 _FIRST_ROWS = 1 << 10
@@ -36,8 +45,16 @@ class FirstStore:
         """Count what is remembered."""
         return int(self.firsts.ends[1] - self.firsts.ends[0])
 
+    @property
+    def _size(self) -> int:
+        return len(self.firsts.rows) // FIRST_WORDS
+
     def _places(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        return rows & (len(self.firsts.chain) - 1)
+        return rows & (self._size - 1)
+
+    def _words(self, firsts: Firsts) -> I8:
+        """Return what is remembered, a line for each place. A view."""
+        return firsts.rows.reshape(-1, FIRST_WORDS)
 
     def _rows(self) -> NDArray[np.int64]:
         return np.arange(self.firsts.ends[0], self.firsts.ends[1])
@@ -49,21 +66,20 @@ class FirstStore:
 
     def batches(self) -> Iterable[int]:
         """Return the numbers of the batches whose answers are remembered."""
-        return [int(each) for each in np.unique(self.firsts.batch[self._places(self._rows())])]
+        places = self._places(self._rows())
+        return [int(each) for each in np.unique(self._words(self.firsts)[places, FIRST_BATCH])]
 
     def make_room(self) -> None:
         """Make room for at least one more."""
-        if len(self) < len(self.firsts.chain):
+        if len(self) + 1 < self._size:
             return
         rows = self._rows()
         old, packets, places = self.firsts, self._packets, self._places(rows)
-        self.firsts = _empty(2 * len(old.chain))
-        self._packets = empty_packets(2 * len(old.chain))
+        size = 2 * self._size
+        self.firsts = _empty(size)
+        self._packets = empty_packets(size)
         new = self._places(rows)
-        self.firsts.names.reshape(-1, 6)[new] = old.names.reshape(-1, 6)[places]
-        for title in Firsts._fields:
-            if title not in ("heads", "chain", "names", "ends"):
-                getattr(self.firsts, title)[new] = getattr(old, title)[places]
+        self._words(self.firsts)[new] = self._words(old)[places]
         for title, before in packets._asdict().items():
             getattr(self._packets, title)[new] = before[places]
         self.firsts.ends[:] = old.ends
@@ -74,8 +90,9 @@ class FirstStore:
         rows = np.arange(max(self._kept_to, int(self.firsts.ends[0])), self.firsts.ends[1])
         self._kept_to = int(self.firsts.ends[1])
         places = self._places(rows)
-        assert (self.firsts.batch[places] == batch).all()
-        of = self.firsts.row[places]
+        words = self._words(self.firsts)[places]
+        assert (words[:, FIRST_BATCH] == batch).all()
+        of = words[:, FIRST_ROW]
         for title, given in packets._asdict().items():
             getattr(self._packets, title)[places] = given[of]
 
@@ -84,7 +101,7 @@ class FirstStore:
         places = self._places(rows)
         packets = Packets._make(column[places] for column in self._packets)
         packets.quote.fill(-1)
-        return packets, self.firsts.batch[places].tolist()
+        return packets, self._words(self.firsts)[places, FIRST_BATCH].tolist()
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return everything that is remembered, for a snapshot."""
@@ -114,17 +131,6 @@ class FirstStore:
 def _empty(rows: int) -> Firsts:
     return Firsts(
         heads=np.zeros(2 * rows, dtype=np.int64),
-        chain=np.zeros(rows, dtype=np.int64),
-        names=np.zeros(6 * rows, dtype=np.uint64),
-        time_ms=np.zeros(rows, dtype=np.int64),
-        batch=np.zeros(rows, dtype=np.int64),
-        row=np.zeros(rows, dtype=np.int64),
-        accepted=np.zeros(rows, dtype=np.uint8),
-        reason=np.zeros(rows, dtype=np.uint8),
-        address_class=np.zeros(rows, dtype=np.int32),
-        port_class=np.zeros(rows, dtype=np.int32),
-        acl_rule_number=np.zeros(rows, dtype=np.int32),
-        state=np.zeros(rows, dtype=np.uint8),
-        logged=np.zeros(rows, dtype=np.uint8),
+        rows=np.zeros(FIRST_WORDS * rows, dtype=np.int64),
         ends=np.zeros(2, dtype=np.int64),
     )

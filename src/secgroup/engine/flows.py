@@ -31,6 +31,7 @@ from secgroup.engine.layout import (
     Flows,
 )
 from secgroup.engine.machine import timeouts_row
+from secgroup.engine.memory import zeros
 from secgroup.errors import InputError, InternalError
 
 #: Slots behind the last home of the index, for the run of full slots that begins there.
@@ -82,9 +83,6 @@ class FlowStore:
             Flows(
                 index=nothing,
                 words=nothing.view(np.uint64),
-                halves=nothing.view(np.uint32),
-                shorts=nothing.view(np.uint16),
-                octets=nothing.view(np.uint8),
                 links=nothing.view(np.int32),
                 wheel=np.zeros(WHEEL, dtype=np.int32),
                 weight=nothing,
@@ -255,14 +253,11 @@ def _arrays(room: int, flows: Flows) -> Flows:
     return flows._replace(
         index=index,
         words=words,
-        halves=words.view(np.uint32),
-        shorts=words.view(np.uint16),
-        octets=words.view(np.uint8),
         links=links,
     )
 
 
 def _grown(array: NDArray[Any], size: int) -> NDArray[Any]:
-    grown = np.zeros(size, dtype=array.dtype)
+    grown = zeros(size, array.dtype)
     grown[: len(array)] = array
     return grown

@@ -176,10 +176,18 @@ def empty_packets(count: int) -> Packets:
 
 
 def empty_decisions(count: int) -> DecisionColumns:
-    """Return room for the decisions of `count` packets; what is in it is not said."""
-    return DecisionColumns(
-        **{name: np.empty(count, dtype=dtype) for name, dtype in DECISION.items()}
-    )
+    """Return room for the decisions of `count` packets; what is in it is not said.
+
+    The columns lie in one piece of memory: pieces of such a size are kept for the next batch.
+    """
+    widest_first = sorted(DECISION, key=lambda name: -np.dtype(DECISION[name]).itemsize)
+    room = np.empty(sum(np.dtype(each).itemsize for each in DECISION.values()) * count, np.uint8)
+    columns, begin = {}, 0
+    for name in widest_first:
+        kind = np.dtype(DECISION[name])
+        columns[name] = room[begin : begin + count * kind.itemsize].view(kind)
+        begin += count * kind.itemsize
+    return DecisionColumns(**columns)
 
 
 #: One tracked flow: 40 bytes that name it and 24 that remember it. IPv4 addresses are
@@ -265,8 +273,9 @@ class Flows(NamedTuple):
     index : int64
         Slots, 0 when empty: 32 bits of the key's hash, then the number of the record. A slot
         stands at its home, the first bits of its hash, or in the run of full slots behind it.
-    words, halves, shorts, octets
-        The records, as uint64, uint32, uint16 and uint8.
+    words : uint64
+        The records, eight words each. Kernels read and write whole words: a processor cannot
+        forward a narrow store to a wider load.
     links : int32
         Of each record, the next and the one before it in its slot of the wheel; the first one
         of a slot has minus the slot's number before it. The next free one, of a free record.
@@ -285,9 +294,6 @@ class Flows(NamedTuple):
 
     index: I8  # type: ignore[assignment]
     words: U8
-    halves: U4
-    shorts: U2
-    octets: U1
     links: I4
     wheel: I4
     weight: I8
@@ -296,6 +302,15 @@ class Flows(NamedTuple):
     control: I8
     secret: U8
 
+
+#: The words of a record behind its name: last_ms and created_s; both of `next`; the rest.
+TIMES: Final = 5
+POSITIONS: Final = 6
+MEMORY: Final = 7
+#: Where the parts of that last word begin.
+TIMEOUTS_BIT: Final = 32
+STATE_BIT: Final = 48
+FLAGS_BIT: Final = 56
 
 #: Places in `Flows.control`: the clock, and how often it was given an earlier time.
 NOW_MS: Final = 0
@@ -326,50 +341,29 @@ class Firsts(NamedTuple):
     ----------
     heads : int64
         The newest row of each bucket of hashes, plus 1; 0 is none. A power of two of them.
-    chain : int64
-        The row before it in the same bucket, plus 1.
-    names : uint64, shape (6 * rows,)
-        What the fragments of one packet share, at one interface.
-    time_ms : int64
-        When it was remembered.
-    batch, row : int64
-        The packet itself: number of the batch, and row.
+    rows : int64, shape (FIRST_WORDS * rows,)
+        Of each: six words that the fragments of one packet share at one interface, then the
+        words below.
     ends : int64, shape (2,)
         The oldest row that is kept, and the one behind the newest.
 
     """
 
     heads: I8
-    chain: I8
-    names: U8
-    time_ms: I8
-    batch: I8
-    row: I8
-    accepted: U1
-    reason: U1
-    address_class: I4
-    port_class: I4
-    acl_rule_number: I4
-    state: U1
-    logged: U1
+    rows: I8
     ends: I8
 
 
+#: The words of a row behind its name: the row before it in the same bucket, plus 1; when it was
+#: remembered; the packet itself, as number of the batch and row; the answer: whether it is
+#: accepted, reason, state and whether it is logged, an octet each, and the ACL's entry; classes.
+FIRST_CHAIN: Final = 6
+FIRST_MS: Final = 7
+FIRST_BATCH: Final = 8
+FIRST_ROW: Final = 9
+FIRST_ANSWER: Final = 10
+FIRST_CLASSES: Final = 11
+FIRST_WORDS: Final = 12
+
 #: How long a first fragment's answer holds.
 FIRST_LIFETIME_MS: Final = LIFETIME_MS
-
-#: What `tags` says of a packet that has no hash: it goes on without a key, is decided, is a later
-#: fragment, or is at no interface.
-NO_KEY: Final = -1
-DECIDED: Final = -2
-LATER: Final = -3
-NOWHERE: Final = -4
-
-#: Places in `settings`: the switches, the number of the batch, and where the admissions of the
-#: policy in force begin.
-RELATED_ICMP: Final = 0
-LOOSE_TCP: Final = 1
-STRICT_TCP: Final = 2
-BATCH: Final = 3
-ADMISSIONS: Final = 4
-SETTINGS: Final = 5

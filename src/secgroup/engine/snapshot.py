@@ -17,7 +17,7 @@ from secgroup.engine.flows import FlowStore
 from secgroup.engine.layout import NOW_MS, RECORD, STEPPED_BACK
 from secgroup.errors import InputError
 
-VERSION: Final = 1
+VERSION: Final = 2
 
 
 def numbering(compiled: Compiled) -> bytes:

@@ -1,4 +1,4 @@
-"""`kernel`: how every kernel is compiled. The modules beside it hold kernels and nothing else."""
+"""`kernel`, `inlined`: how kernels are compiled. The modules beside it hold them alone."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -19,7 +19,7 @@ _keep: Callable[[Any], None] | None = None
 
 
 def kernel(function: _F) -> _F:
-    """Compile `function`; the one place where Numba's options are chosen.
+    """Compile `function`; with `inlined` the one place where Numba's options are chosen.
 
     Without Numba's run-time (`_nrt`) arrays are not reference counted: kernels only borrow
     theirs, and counting each array of a `Tables` costs hundreds of nanoseconds a packet. It also
@@ -27,11 +27,27 @@ def kernel(function: _F) -> _F:
     word of those arrays, again hundreds of nanoseconds: LLVM is told to inline (`forceinline`),
     which, unlike Numba's own inlining, makes nothing slower to compile.
     """
+    return _compiled(function, is_called_from_python=True)
+
+
+def inlined(function: _F) -> _F:
+    """Compile `function` as a part of the kernels that call it, and for nobody else.
+
+    What Python would call it through is not made: for a function of a few dozen arrays that
+    would be most of its code, and of the time that compiling takes. Once it is compiled, a call
+    from Python ends the process; `tools.check_kernels` lets no module import one.
+    """
+    return _compiled(function, is_called_from_python=False)
+
+
+def _compiled(function: _F, *, is_called_from_python: bool) -> _F:
     options: dict[str, Any] = {
         "nogil": True,
         "error_model": "numpy",
         "forceinline": True,
         "_nrt": False,
+        "no_cpython_wrapper": not is_called_from_python,
+        "no_cfunc_wrapper": True,
     }
     compiled = numba.njit(**options)(function)
     KERNELS.append(compiled)

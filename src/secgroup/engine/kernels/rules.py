@@ -1,12 +1,13 @@
-"""Steps 10 to 12: what the rules, and flows that errors are about, say of a packet.
+"""Steps 10 to 12, as far as rules have a say: they are asked before any flow is looked at.
 
-Read first: `reference/decide.py`, whose steps these are.
+What they say does not depend on what is remembered, so that the loop which does needs no tables.
+Read first: `reference/decide.py`, whose steps these are, and `layout.Rows.answers`.
 """
 
 import numpy as np
 
 from secgroup.decision import Reason
-from secgroup.engine.kernels import kernel
+from secgroup.engine.kernels import inlined, kernel
 from secgroup.engine.kernels.classify import (
     address_class,
     any_rule,
@@ -16,51 +17,48 @@ from secgroup.engine.kernels.classify import (
     tracked_weight,
     tracked_weight_of_class,
 )
-from secgroup.engine.kernels.screen import chosen, last_word, value_of
+from secgroup.engine.kernels.examine import last_word, value_of
+from secgroup.engine.kernels.screen import chosen
 from secgroup.engine.kernels.step import is_bare_syn, opening_state
-from secgroup.engine.kernels.track import (
-    find,
-    hash_of,
-    home_of,
-    idle_of,
-    timeout_of,
-    weight_of,
-)
 from secgroup.engine.layout import (
-    BITS,
     FIRST_FRAGMENT,
-    FRONTIER,
     HAS_ICMP,
     HAS_PORTS,
     I8,
     LATER_FRAGMENT,
-    LOOSE_TCP,
-    NO_KEY,
-    NOW_MS,
-    RELATED_ICMP,
-    STRICT_TCP,
+    U1,
     DecisionColumns,
-    Flows,
     Packets,
 )
-from secgroup.engine.machine import (
-    Machine,
+from secgroup.engine.machine import Machine
+from secgroup.engine.rows import (
+    ABOUT_HAS_KEY,
+    ANSWER_STATE,
+    ANSWER_TIMEOUTS,
+    ANSWER_WEIGHT,
+    IS_ABOUT,
+    LOOSE_TCP,
+    NO_KEY,
+    PASSES_WITH_ENTRY,
+    PASSES_WITHOUT,
+    RELATED_ICMP,
+    STRICT_TCP,
+    Rows,
 )
 from secgroup.engine.tables import Tables
 
 _NO_MATCHING_RULE = int(Reason.NO_MATCHING_RULE)
 _UNTRACKED = int(Reason.UNTRACKED)
 _MIDSTREAM = int(Reason.MIDSTREAM)
-_ALLOWANCE_EXCEEDED = int(Reason.ALLOWANCE_EXCEEDED)
 _NEW = int(Reason.NEW)
 _INVALID = int(Reason.INVALID)
 _TCP = 6
 
 
-@kernel
+@inlined
 def is_untracked(
     tables: Tables,
-    machine: Machine,
+    kinds: U1,
     packets: Packets,
     i: int,
     direction: int,
@@ -83,165 +81,180 @@ def is_untracked(
     protocol = np.int64(packets.protocol[i])
     if shape & HAS_ICMP:
         # A query's kind is even; what is neither query nor answer is odd too.
-        return machine.icmp_kinds[256 * (family == 6) + packets.icmp_type[i]] & 1 != 0
+        return kinds[256 * (family == 6) + packets.icmp_type[i]] & 1 != 0
     if shape & HAS_PORTS == 0 or weight > 0:
         return False
     if opened:
         return True
-    if protocol == _TCP and is_bare_syn(packets, i):
+    if protocol == _TCP and is_bare_syn(shape, np.int64(packets.tcp_flags[i])):
         return False
     return is_open(tables, table, 1 - direction, family, protocol, np.int64(packets.source_port[i]))
 
 
-@kernel
-def flow_of(
-    flows: Flows, machine: Machine, packets: Packets, i: int, direction: int, owner: int
-) -> int:
-    """Return the number of the living record that a packet belongs to; 0 is none."""
-    word = last_word(machine.icmp_kinds, packets, i, direction, owner)
-    if word == NO_KEY:
-        return 0
-    egress = direction == 1
-    inside_lo = packets.source_lo[i] if egress else packets.destination_lo[i]
-    inside_hi = packets.source_hi[i] if egress else packets.destination_hi[i]
-    outside_lo = packets.destination_lo[i] if egress else packets.source_lo[i]
-    outside_hi = packets.destination_hi[i] if egress else packets.source_hi[i]
-    last = np.uint64(word)
-    tag = hash_of(flows.secret, inside_lo, inside_hi, outside_lo, outside_hi, last)
-    home = home_of(flows.control[BITS], flows.control[FRONTIER], tag)
-    entry = find(
-        flows.index, flows.words, home, tag, inside_lo, inside_hi, outside_lo, outside_hi, last
+@inlined
+def is_about(machine: Machine, packets: Packets, quotes: Packets, i: int) -> bool:
+    """Tell whether an ICMP message is an error about the packet that it quotes."""
+    q = np.int64(packets.quote[i])
+    if q < 0 or packets.shape[i] & HAS_ICMP == 0:
+        return False
+    six = 256 * (packets.family[i] == 6)
+    if machine.icmp_errors[six + packets.icmp_type[i]] == 0:
+        return False
+    if packets.shape[i] & FIRST_FRAGMENT != 0 or quotes.family[q] != packets.family[i]:
+        return False
+    if quotes.shape[q] & HAS_ICMP != 0 and machine.icmp_errors[six + quotes.icmp_type[q]] != 0:
+        return False
+    return (
+        packets.destination_lo[i] == quotes.source_lo[q]
+        and packets.destination_hi[i] == quotes.source_hi[q]
     )
-    now_ms = np.int64(flows.control[NOW_MS])
-    if entry != 0 and idle_of(flows, entry, now_ms) >= timeout_of(flows, entry):
-        return 0
-    return entry
 
 
-@kernel
-def related(
+@inlined
+def is_path_mtu(packets: Packets, i: int) -> bool:
+    """Tell the errors whose delivery AWS documents."""
+    kind = np.int64(packets.icmp_type[i])
+    if packets.family[i] == 6:
+        return kind == 2
+    return kind == 3 and packets.icmp_code[i] == 4
+
+
+@inlined
+def quoted_is_untracked(
+    tables: Tables, machine: Machine, quotes: Packets, q: int, way: int, table: int, weight: int
+) -> bool:
+    """Tell whether the rules admit a quoted packet as one of an untracked flow."""
+    if quotes.shape[q] & LATER_FRAGMENT != 0:
+        return False
+    family, protocol = np.int64(quotes.family[q]), np.int64(quotes.protocol[q])
+    value = np.int64(value_of(quotes, q))
+    hi = quotes.destination_hi[q] if way == 1 else quotes.source_hi[q]
+    lo = quotes.destination_lo[q] if way == 1 else quotes.source_lo[q]
+    addresses = np.int64(address_class(tables, table, way, family, hi, lo))
+    ports = np.int64(port_class(tables, table, way, family, protocol, value))
+    if not any_rule(tables, table, way, family, addresses, ports):
+        return False
+    opened = quotes.shape[q] & HAS_PORTS != 0 and is_open_class(
+        tables, table, way, family, protocol, ports
+    )
+    return is_untracked(tables, machine.icmp_kinds, quotes, q, way, table, weight, opened)
+
+
+@inlined
+def ask_about(
     tables: Tables,
     machine: Machine,
-    flows: Flows,
     packets: Packets,
     quotes: Packets,
     settings: I8,
     i: int,
+    at: int,
+    rows: Rows,
 ) -> int:
-    """Tell whether an ICMP error is about a flow that passes here.
+    """Name the flow that an ICMP error is about, and say when the error passes; bits of answers.
 
-    Returns
-    -------
-    int
-        The flow's state; 0 when the flow is untracked; -1 when there is no such flow.
-
+    Preconditions: `is_about`.
     """
     q = np.int64(packets.quote[i])
+    facts = tables.interfaces[np.uintp(packets.interface[i])]
+    table, way = np.int64(facts.table), 1 - np.int64(packets.direction[i])
+    egress = way == 1
+    from_lo, from_hi = quotes.source_lo[q], quotes.source_hi[q]
+    to_lo, to_hi = quotes.destination_lo[q], quotes.destination_hi[q]
+    rows.quoted[4 * at] = chosen(egress, from_lo, to_lo)
+    rows.quoted[4 * at + 1] = chosen(egress, from_hi, to_hi)
+    rows.quoted[4 * at + 2] = chosen(egress, to_lo, from_lo)
+    rows.quoted[4 * at + 3] = chosen(egress, to_hi, from_hi)
+    word = np.int64(last_word(machine.icmp_kinds, quotes, q, way, np.int64(facts.owner)))
+    rows.last_words[at] = np.uint64(word)
     family = np.int64(packets.family[i])
-    if q < 0 or packets.shape[i] & FIRST_FRAGMENT != 0 or quotes.family[q] != family:
-        return -1
-    six = 256 * (family == 6)
-    if quotes.shape[q] & HAS_ICMP != 0 and machine.icmp_errors[six + quotes.icmp_type[q]] != 0:
-        return -1
-    if (
-        packets.destination_lo[i] != quotes.source_lo[q]
-        or packets.destination_hi[i] != quotes.source_hi[q]
-    ):
-        return -1
-    interface = np.int64(packets.interface[i])
-    facts = tables.interfaces[interface]
-    table, owner = np.int64(facts.table), np.int64(facts.owner)
-    way = 1 - np.int64(packets.direction[i])
-    peer_lo = quotes.destination_lo[q] if way == 1 else quotes.source_lo[q]
-    peer_hi = quotes.destination_hi[q] if way == 1 else quotes.source_hi[q]
-    entry = flow_of(flows, machine, quotes, q, way, owner)
+    peer_hi, peer_lo = rows.quoted[4 * at + 3], rows.quoted[4 * at + 2]
     weight = np.int64(tracked_weight(tables, table, family, peer_hi, peer_lo))
-    if entry == 0:
-        if quotes.shape[q] & LATER_FRAGMENT != 0:
-            return -1
-        protocol, value = np.int64(quotes.protocol[q]), value_of(quotes, q)
-        if not any_rule(
-            tables,
-            table,
-            way,
-            family,
-            address_class(tables, table, way, family, peer_hi, peer_lo),
-            port_class(tables, table, way, family, protocol, value),
-        ):
-            return -1
-        opened = quotes.shape[q] & HAS_PORTS != 0 and is_open(
-            tables, table, way, family, protocol, value
-        )
-        if not is_untracked(tables, machine, quotes, q, way, table, weight, opened):
-            return -1
-    if settings[RELATED_ICMP] == 0:
-        kind = np.int64(packets.icmp_type[i])
-        if kind != 2 if family == 6 else (kind != 3 or packets.icmp_code[i] != 4):
-            return -1
-        if entry != 0 and weight == 0:
-            return -1
-    return np.int64(flows.octets[(entry << 6) + 62]) if entry != 0 else 0
+    told = settings[RELATED_ICMP] != 0 or is_path_mtu(packets, i)
+    answer = np.int64(IS_ABOUT)
+    if word != NO_KEY:
+        answer |= ABOUT_HAS_KEY
+    if told and (settings[RELATED_ICMP] != 0 or weight != 0):
+        answer |= PASSES_WITH_ENTRY
+    if told and quoted_is_untracked(tables, machine, quotes, q, way, table, weight):
+        answer |= PASSES_WITHOUT
+    return answer
 
 
-@kernel
-def admit(
+@inlined
+def ask_one(
     tables: Tables,
     machine: Machine,
-    flows: Flows,
     packets: Packets,
     settings: I8,
     i: int,
-    tag: int,
-    entry: int,
+    has_key: bool,
     out: DecisionColumns,
 ) -> int:
-    """Take steps 11 and 12: rules, and whether the packet makes an entry.
+    """Take steps 11 and 12 but for the allowance.
 
     Returns
     -------
     int
-        The reason; for NEW with the state of the entry and its weight, each in a byte above.
+        The reason; for NEW with the state of the entry, its weight and its set of timeouts.
 
     """
-    direction = np.int64(packets.direction[i])
-    family, protocol = np.int64(packets.family[i]), np.int64(packets.protocol[i])
+    row = np.uintp(i)
+    direction = np.int64(packets.direction[row])
+    family, protocol = np.int64(packets.family[row]), np.int64(packets.protocol[row])
+    shape, flags = np.int64(packets.shape[row]), np.int64(packets.tcp_flags[row])
     # 11
-    facts = tables.interfaces[np.int64(packets.interface[i])]
-    table, owner = np.int64(facts.table), np.int64(facts.owner)
-    from_lo, from_hi = packets.source_lo[i], packets.source_hi[i]
-    to_lo, to_hi = packets.destination_lo[i], packets.destination_hi[i]
-    peer_lo, peer_hi = (
-        chosen(direction == 1, to_lo, from_lo),
-        chosen(direction == 1, to_hi, from_hi),
-    )
+    facts = tables.interfaces[np.uintp(packets.interface[row])]
+    table = np.int64(facts.table)
+    egress = direction == 1
+    peer_lo = chosen(egress, packets.destination_lo[row], packets.source_lo[row])
+    peer_hi = chosen(egress, packets.destination_hi[row], packets.source_hi[row])
     addresses = np.int64(address_class(tables, table, direction, family, peer_hi, peer_lo))
     value = np.int64(value_of(packets, i))
     ports = np.int64(port_class(tables, table, direction, family, protocol, value))
-    out.address_class[i] = addresses
-    out.port_class[i] = ports
+    out.address_class[row] = addresses
+    out.port_class[row] = ports
     if not any_rule(tables, table, direction, family, addresses, ports):
         return _NO_MATCHING_RULE
     # 12a
     weight = np.int64(tracked_weight_of_class(tables, table, direction, family, addresses))
-    opened = packets.shape[i] & HAS_PORTS != 0 and is_open_class(
+    opened = shape & HAS_PORTS != 0 and is_open_class(
         tables, table, direction, family, protocol, ports
     )
-    if tag == NO_KEY or is_untracked(tables, machine, packets, i, direction, table, weight, opened):
+    if not has_key or is_untracked(
+        tables, machine.icmp_kinds, packets, i, direction, table, weight, opened
+    ):
         return _UNTRACKED
     # 12b
-    state = opening_state(machine, packets, i)
-    if protocol == _TCP and not is_bare_syn(packets, i):
+    state = np.int64(opening_state(machine.events, machine.transitions, shape, protocol, flags))
+    if protocol == _TCP and not is_bare_syn(shape, flags):
         if settings[STRICT_TCP] != 0:
             return _INVALID
         if settings[LOOSE_TCP] == 0 or state == 0:
             return _MIDSTREAM
-    # 12c
-    weight = max(1, weight)
-    taken = np.int64(flows.weight[owner])
-    if entry != 0:
-        taken -= weight_of(flows.octets, entry)
-    allowance = np.int64(flows.allowance[owner])
-    if 0 <= allowance < taken + weight:
-        return _ALLOWANCE_EXCEEDED
-    # 12d
-    return _NEW | state << 8 | weight << 16
+    # 12d, if 12c lets it
+    made = state << ANSWER_STATE | max(1, weight) << ANSWER_WEIGHT
+    return _NEW | made | np.int64(facts.timeouts) << ANSWER_TIMEOUTS
+
+
+@kernel
+def ask(
+    tables: Tables,
+    machine: Machine,
+    packets: Packets,
+    quotes: Packets,
+    settings: I8,
+    start: int,
+    count: int,
+    rows: Rows,
+    out: DecisionColumns,
+) -> None:
+    """Ask the rules about listed rows of the chunk that begins at row `start`."""
+    for number in range(count):
+        at = np.int64(rows.listed[number])
+        i = start + at
+        tag = np.int64(rows.tags[at])
+        answer = ask_one(tables, machine, packets, settings, i, tag != NO_KEY, out)
+        if tag == NO_KEY and is_about(machine, packets, quotes, i):
+            answer |= ask_about(tables, machine, packets, quotes, settings, i, at, rows)
+        rows.answers[at] = answer

@@ -1,293 +1,218 @@
-"""What needs no memory: steps 1 to 5, 7 and 8, and the names of flows.
+"""What needs no memory and is asked of every packet: whether it is plain, and its flow's name.
 
-Read first: `reference/decide.py`, whose steps these are.
+A plain packet has taken steps 1 to 5, 7 and 8 by one comparison; `examine` takes them for the
+others. Here is no branch that depends on a packet, because nobody could predict it, and whatever
+needs no table is done by columns. Read first: `engine.plain`.
 """
 
 import numpy as np
 
 from secgroup.decision import Reason
-from secgroup.engine.kernels import kernel
-from secgroup.engine.kernels.classify import (
-    acl_answer,
-    in_ranges,
-    is_router,
-    service_at,
-)
+from secgroup.engine.kernels import inlined, kernel
 from secgroup.engine.kernels.track import hash_of
 from secgroup.engine.layout import (
-    DECIDED,
     HAS_ICMP,
-    HAS_PORTS,
     I8,
-    ICMP_KIND,
     IPV6,
-    LATER,
     LATER_FRAGMENT,
     MALFORMED,
-    NO_KEY,
-    NOT_TRACKED,
-    NOWHERE,
+    OWNER,
     U1,
+    U2,
     U8,
     DecisionColumns,
     Packets,
 )
-from secgroup.engine.tables import Tables
+from secgroup.engine.plain import (
+    ALWAYS_BIT,
+    BLOCK_HI,
+    BLOCK_LO,
+    FILTER,
+    HAS_NO_KEY,
+    IS_CHECKED,
+    IS_PLAIN,
+    LINE_WORDS,
+    MASK_HI,
+    MASK_LO,
+    OWN_HI,
+    OWN_LO,
+    REST,
+    SPREAD,
+)
+from secgroup.engine.rows import NO_KEY, NOT_EXAMINED, NOWHERE, Rows
 
-_MALFORMED = int(Reason.MALFORMED)
-_EXEMPT = int(Reason.EXEMPT)
-_NOT_UNICAST = int(Reason.NOT_UNICAST)
-_SOURCE_DEST_CHECK = int(Reason.SOURCE_DEST_CHECK)
-_NETWORK_ACL = int(Reason.NETWORK_ACL)
-_NO_GROUPS = int(Reason.NO_GROUPS)
-_ACCEPTED = 1 << 8
-_LOGGED = 1 << 9
-_BROADCAST = 0xFFFFFFFFFFFF
-_TCP = 6
+_ESTABLISHED = int(Reason.ESTABLISHED)
+#: IPv4 addresses from 224.0.0.0 on, as the upper bits of their low half.
+_FROM_224 = 0xFFFF << 3 | 7
+#: What the ports of DHCP's client and server come to; of little else.
+_DHCP_SUM = 67 + 68
+_DHCP6_SUM = 546 + 547
 _UDP = 17
-_ICMPV6 = 58
-_LINK_LOCAL = 0xFE80 >> 6
-_ALL_SERVERS_HI = 0xFF02 << 48
-_ALL_SERVERS_LO = 0x10002
-_DHCP = 68 | 67 << 16
-_DHCP6 = 546 | 547 << 16
 
 
-@kernel
+@inlined
 def chosen(condition: bool, one: int, other: int) -> int:
     """Return one of two values that are both known: without a branch, which would be a guess."""
     return one if condition else other
 
 
-@kernel
-def is_link_local(hi: int) -> bool:
-    """fe80::/10."""
-    return hi >> np.uint64(54) == _LINK_LOCAL
+@inlined
+def expect(start: int, stop: int, out: DecisionColumns) -> None:
+    """Write what nearly every packet gets: it is accepted, as one of a flow that is known."""
+    for i in range(np.uintp(start), np.uintp(stop)):
+        out.accepted[i] = 1
+    for i in range(np.uintp(start), np.uintp(stop)):
+        out.reason[i] = _ESTABLISHED
+    for i in range(np.uintp(start), np.uintp(stop)):
+        out.logged[i] = 1
+    for i in range(np.uintp(start), np.uintp(stop)):
+        out.address_class[i] = -1
+    for i in range(np.uintp(start), np.uintp(stop)):
+        out.port_class[i] = -1
+    for i in range(np.uintp(start), np.uintp(stop)):
+        out.first[i] = -1
 
 
-@kernel
-def is_neighbour_discovery(packets: Packets, i: int) -> bool:
-    """Tell whether an ICMPv6 message is 133 to 136 from a neighbour."""
-    kind = np.int64(packets.icmp_type[i])
-    return packets.shape[i] & HAS_ICMP != 0 and 133 <= kind <= 136 and packets.hop_limit[i] == 255
-
-
-@kernel
-def is_dhcp(
-    tables: Tables,
-    interface: int,
-    direction: int,
-    family: int,
-    ports: int,
-    hi: int,
-    lo: int,
-) -> bool:
-    """Tell whether a datagram is between a DHCP client inside and the router's server.
+@inlined
+def read(packets: Packets, start: int, stop: int, last_words: U8, codes: I8) -> None:
+    """Write what can be said of packets without any table, so that LLVM makes vectors of it.
 
     Parameters
     ----------
-    ports : int
-        The client's port, and the server's above 16 bits.
-    hi, lo
-        The server's address.
+    last_words
+        The last word of each key but for owner and protocol.
+    codes
+        NOWHERE; or 1 for a packet that is special, whoever it is for, then the direction, in ten
+        bits where `places` says what stands for its protocol, and its interface's line.
 
     """
-    if family == 4:
-        if ports != _DHCP:
-            return False
-        everyone = direction == 1 and lo == _BROADCAST
-        return everyone or is_router(tables, interface, family, hi, lo)
-    if ports != _DHCP6:
-        return False
-    all_servers = hi == np.uint64(_ALL_SERVERS_HI) and lo == _ALL_SERVERS_LO
-    return is_link_local(hi) or (direction == 1 and all_servers)
-
-
-@kernel
-def value_of(packets: Packets, i: int) -> int:
-    """Return the destination port, or the ICMP type and code, or 0."""
-    shape = np.int64(packets.shape[i])
-    if shape & HAS_PORTS:
-        return np.int64(packets.destination_port[i])
-    if shape & HAS_ICMP:
-        return np.int64(packets.icmp_type[i]) << 8 | np.int64(packets.icmp_code[i])
-    return 0
-
-
-@kernel
-def last_word(kinds: U1, packets: Packets, i: int, direction: int, owner: int) -> int:
-    """Return the ports, the owner and the protocol of a packet's key; NO_KEY when it has none."""
-    shape = np.int64(packets.shape[i])
-    if shape & LATER_FRAGMENT:
-        return NO_KEY
-    place = np.int64(packets.protocol[i])
-    inside, outside = np.int64(packets.source_port[i]), np.int64(packets.destination_port[i])
-    six = np.int64(packets.family[i]) == 6
-    if shape & HAS_ICMP:
-        kind = np.int64(kinds[256 * six + np.int64(packets.icmp_type[i])])
-        if kind == NOT_TRACKED:
-            return NO_KEY
-        place = ICMP_KIND + (kind ^ direction)
-        inside = np.int64(packets.identifier[i])
-        outside = inside ^ 0xFFFF
-    else:
-        inside, outside = (
-            chosen(direction == 1, inside, outside),
-            chosen(direction == 1, outside, inside),
-        )
-    return inside | outside << 16 | (owner | IPV6 * six | place << 24) << 32
-
-
-@kernel
-def screen_one(tables: Tables, packets: Packets, i: int, out: DecisionColumns) -> int:
-    """Take steps 1 to 5, 7 and 8 for one packet; the ACL's answer goes to `out` as it is given.
-
-    Returns
-    -------
-    int
-        LATER, NOWHERE; NO_KEY for every packet that goes on; for one that is decided the reason,
-        with bits that it is accepted and that flow logs record it.
-
-    """
-    interface = np.int64(packets.interface[i])
-    if interface < 0:
-        return NOWHERE
-    shape = np.int64(packets.shape[i])
-    # 1
-    if shape & MALFORMED:
-        return _MALFORMED | _LOGGED
-    direction = np.int64(packets.direction[i])
-    protocol = np.int64(packets.protocol[i])
-    egress = direction == 1
-    six = packets.family[i] == 6
-    family = chosen(six, 6, 4)
-    to_hi, to_lo = packets.destination_hi[i], packets.destination_lo[i]
-    from_hi, from_lo = packets.source_hi[i], packets.source_lo[i]
-    peer_hi, peer_lo = chosen(egress, to_hi, from_hi), chosen(egress, to_lo, from_lo)
-    to_port, from_port = np.int64(packets.destination_port[i]), np.int64(packets.source_port[i])
-    port = chosen(egress, to_port, from_port)
-    facts = tables.interfaces[interface]
-    subnet = tables.subnets[facts.subnet]
-    # 2
-    if protocol == _ICMPV6 and is_neighbour_discovery(packets, i):
-        return _EXEMPT | _ACCEPTED
-    if (to_port < 1024) & (from_port < 1024) & (protocol == _UDP):
-        ports = chosen(egress, from_port, to_port) | port << 16
-        if is_dhcp(tables, interface, direction, family, ports, peer_hi, peer_lo):
-            return _EXEMPT | _ACCEPTED
-    # 3
-    last = (to_lo == np.uint64(_BROADCAST)) | (to_lo == subnet.broadcast)
-    group4 = ((to_lo >> np.uint64(28)) & np.uint64(15)) == 14
-    if chosen(six, to_hi >> np.uint64(56) == 0xFF, group4 | last):
-        return _NOT_UNICAST
-    # 4
-    if facts.source_dest_check:
-        inside_hi, inside_lo = chosen(egress, from_hi, to_hi), chosen(egress, from_lo, to_lo)
-        first, end = chosen(six, facts.own6, facts.own4), chosen(six, facts.own_end, facts.own6)
-        if not in_ranges(tables.ranges, first, end, inside_hi, inside_lo):
-            return _SOURCE_DEST_CHECK | _LOGGED
-    # 5
-    port = chosen(shape & HAS_PORTS != 0, port, -1)
-    exempt = np.int64(service_at(tables, interface, family, peer_hi, peer_lo, protocol, port))
-    if exempt != 0:
-        return _EXEMPT | _ACCEPTED | (_LOGGED if exempt == 2 else 0)
-    # 6
-    if shape & LATER_FRAGMENT:
-        return LATER
-    # 7
-    acl = np.int64(0)
-    first, end = (
-        chosen(six, subnet.block6, subnet.block4),
-        chosen(six, subnet.block_end, subnet.block6),
-    )
-    if not in_ranges(tables.ranges, first, end, peer_hi, peer_lo):
-        section = np.int64(tables.acls[facts.acl, 2 * direction + chosen(six, 1, 0)])
-        acl = np.int64(tables.sections[section].always)
-        if acl == 0:
-            acl = np.int64(
-                acl_answer(
-                    tables,
-                    facts.acl,
-                    direction,
-                    family,
-                    peer_hi,
-                    peer_lo,
-                    protocol,
-                    value_of(packets, i),
-                    shape & HAS_ICMP != 0,
-                )
-            )
-    out.acl_rule_number[i] = acl
-    if acl < 0 and not egress:
-        out.acl_rule_number[i] = -acl
-        return _NETWORK_ACL | _LOGGED
-    # 8
-    if not facts.carries_groups:
-        out.acl_rule_number[i] = abs(acl) if acl != 0 else -1
-        if acl < 0:
-            return _NETWORK_ACL | _LOGGED
-        return _NO_GROUPS | _ACCEPTED | _LOGGED
-    return NO_KEY
+    for place in range(stop - start):
+        at, i = np.uintp(place), np.uintp(start + place)
+        shape, protocol = np.int64(packets.shape[i]), np.int64(packets.protocol[i])
+        interface, egress = np.int64(packets.interface[i]), np.int64(packets.direction[i])
+        six = np.int64(packets.family[i] == 6)
+        to_hi, to_lo = packets.destination_hi[i], packets.destination_lo[i]
+        to_port = np.int64(packets.destination_port[i])
+        from_port = np.int64(packets.source_port[i])
+        kind = np.int64(packets.icmp_type[i])
+        is_icmp = shape & HAS_ICMP != 0
+        # 1 and 6
+        special = shape & (MALFORMED | LATER_FRAGMENT) != 0
+        # 2
+        special |= is_icmp & (six != 0) & (kind >= 133) & (kind <= 136)
+        both = to_port + from_port
+        special |= (protocol == _UDP) & ((both == _DHCP_SUM) | (both == _DHCP6_SUM))
+        # 3
+        special |= (to_lo >> np.uint64(29) == _FROM_224) | (to_hi >> np.uint64(56) == 0xFF)
+        # the name
+        identifier = np.int64(packets.identifier[i])
+        differ = (to_port ^ from_port) & (0 - egress)
+        ports = (to_port ^ differ) | (from_port ^ differ) << 16
+        ports = chosen(is_icmp, identifier | (identifier ^ 0xFFFF) << 16, ports)
+        last_words[at] = np.uint64(ports | (six * IPV6) << 32)
+        place_of = chosen(is_icmp, 256 * six + kind, 512 + protocol)
+        line = interface * 2 + six
+        code = np.int64(special) | egress << 1 | place_of << 2 | line << 12
+        codes[at] = chosen(interface < 0, NOWHERE, code)
 
 
 @kernel
 def screen(
-    tables: Tables,
-    kinds: U1,
+    lines: U8,
+    places: U2,
     packets: Packets,
     start: int,
     stop: int,
+    rows: Rows,
     out: DecisionColumns,
-    tags: I8,
-    last_words: I8,
-) -> None:
-    """Decide what needs no memory, and find what names the flows of the rest.
+) -> int:
+    """Find the packets that are plain, and the last words of their keys.
 
     Parameters
     ----------
+    lines
+        `plain.lines_of` the tables in force.
+    places
+        `plain.PLACES`.
     start, stop
-        The rows to decide.
-    tags, last_words : int64, shape (stop - start,) or longer
-        Written: NO_KEY or 0 for a packet that goes on, and the last word of its key.
+        The rows of the chunk.
+
+    Returns
+    -------
+    int
+        How many rows are listed for `examine`.
 
     """
-    for i in range(start, stop):
-        out.address_class[i] = -1
-        out.port_class[i] = -1
-        out.acl_rule_number[i] = -1
-        out.entry[i] = -1
-        out.state_before[i] = 0
-        out.state_after[i] = 0
-        out.first[i] = -1
-        code = screen_one(tables, packets, i, out)
-        out.reason[i] = code & 0xFF if code >= 0 else 0
-        out.accepted[i] = 1 if code >= 0 and code & _ACCEPTED else 0
-        out.logged[i] = 1 if code >= 0 and code & _LOGGED else 0
-        tag = DECIDED if code >= 0 else code
-        if tag == NO_KEY:
-            interface = np.int64(packets.interface[i])
-            owner = np.int64(tables.interfaces[interface].owner)
-            word = last_word(kinds, packets, i, np.int64(packets.direction[i]), owner)
-            last_words[i - start] = word
-            if word != NO_KEY:
-                tag = 0
-        tags[i - start] = tag
+    tags, last_words, listed = rows.tags, rows.last_words, rows.listed
+    expect(start, stop, out)
+    read(packets, start, stop, last_words, tags)
+    count = np.int64(0)
+    for place in range(stop - start):
+        at, i = np.uintp(place), np.uintp(start + place)
+        code = np.int64(tags[at])
+        egress = code >> 1 & 1
+        line = np.uintp((max(code, 0) >> 12) * LINE_WORDS)
+        # All ones on egress: exchanges both ends, without a branch that nobody can predict.
+        swap = np.uint64(0 - egress)
+        to_hi, to_lo = packets.destination_hi[i], packets.destination_lo[i]
+        differ_hi = (packets.source_hi[i] ^ to_hi) & swap
+        differ_lo = (packets.source_lo[i] ^ to_lo) & swap
+        peer_hi, peer_lo = packets.source_hi[i] ^ differ_hi, packets.source_lo[i] ^ differ_lo
+        rest = np.int64(lines[line + np.uintp(REST)])
+        # 3
+        mask_lo, block_lo = lines[line + np.uintp(MASK_LO)], lines[line + np.uintp(BLOCK_LO)]
+        special = (code & 1 != 0) | (rest & IS_PLAIN == 0) | (to_lo == block_lo | ~mask_lo)
+        # 4
+        not_own = to_hi ^ differ_hi ^ lines[line + np.uintp(OWN_HI)]
+        not_own |= to_lo ^ differ_lo ^ lines[line + np.uintp(OWN_LO)]
+        special |= (not_own != 0) & (rest & IS_CHECKED != 0)
+        # 5
+        spread = peer_lo * np.uint64(SPREAD)
+        bits = np.uint64(1) << (spread >> np.uint64(58))
+        bits |= np.uint64(1) << (spread >> np.uint64(52) & np.uint64(63))
+        special |= lines[line + np.uintp(FILTER)] & bits == bits
+        # 7
+        outside = (peer_hi & lines[line + np.uintp(MASK_HI)]) ^ lines[line + np.uintp(BLOCK_HI)]
+        outside |= (peer_lo & mask_lo) ^ block_lo
+        acl = chosen(outside == 0, -1, rest >> (ALWAYS_BIT + 16 * egress) & 0xFFFF)
+        out.acl_rule_number[i] = acl
+        # the name
+        place_of = np.int64(places[np.uintp(code >> 2 & 0x3FF)])
+        named = (place_of ^ (egress & place_of >> 8)) & 0xFF
+        last_words[at] |= np.uint64(((rest & OWNER) | named << 24) << 32)
+        tag = chosen(place_of & HAS_NO_KEY == 0, 0, NO_KEY)
+        tag = chosen(special, NOT_EXAMINED, tag)
+        tags[at] = chosen(code == NOWHERE, NOWHERE, tag)
+        listed[np.uintp(count)] = place
+        count += (special | (acl == 0)) & (code != NOWHERE)
+    return count
 
 
 @kernel
-def name(packets: Packets, start: int, stop: int, secret: U8, last_words: I8, tags: I8) -> None:
-    """Hash the keys of the packets that have one."""
-    for at in range(stop - start):
-        i = start + at
-        egress = packets.direction[i] == 1
-        source_hi, source_lo = packets.source_hi[i], packets.source_lo[i]
-        to_hi, to_lo = packets.destination_hi[i], packets.destination_lo[i]
+def name(
+    direction: U1,
+    source_hi: U8,
+    source_lo: U8,
+    destination_hi: U8,
+    destination_lo: U8,
+    secret: U8,
+    start: int,
+    stop: int,
+    last_words: U8,
+    tags: I8,
+) -> None:
+    """Hash the keys of the packets that have one: of columns, so that LLVM makes vectors of it."""
+    for place in range(stop - start):
+        at, i = np.uintp(place), np.uintp(start + place)
+        swap = np.uint64(0) - np.uint64(direction[i])
+        differ_hi = (source_hi[i] ^ destination_hi[i]) & swap
+        differ_lo = (source_lo[i] ^ destination_lo[i]) & swap
         tag = hash_of(
             secret,
-            source_lo if egress else to_lo,
-            source_hi if egress else to_hi,
-            to_lo if egress else source_lo,
-            to_hi if egress else source_hi,
-            np.uint64(last_words[at]),
+            destination_lo[i] ^ differ_lo,
+            destination_hi[i] ^ differ_hi,
+            source_lo[i] ^ differ_lo,
+            source_hi[i] ^ differ_hi,
+            last_words[at],
         )
-        tags[at] = tag if tags[at] == 0 else tags[at]
+        tags[at] = chosen(tags[at] == 0, tag, tags[at])

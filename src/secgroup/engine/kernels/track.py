@@ -5,10 +5,11 @@ Read first: `layout.Flows` and `layout.RECORD`. What a flow does next is `decide
 
 import numpy as np
 
-from secgroup.engine.kernels import kernel
+from secgroup.engine.kernels import inlined, kernel
 from secgroup.engine.layout import (
     BITS,
     ENTRIES,
+    FLAGS_BIT,
     FREE,
     FRONTIER,
     HIGHEST,
@@ -17,11 +18,14 @@ from secgroup.engine.layout import (
     LAST_RECORD,
     LIMIT,
     LOW_HALF,
+    MEMORY,
     NOW_MS,
     OWNER,
+    STATE_BIT,
     STATES,
     STEPPED_BACK,
-    U1,
+    TIMEOUTS_BIT,
+    TIMES,
     U8,
     WEIGHT_TWO,
     WHEEL,
@@ -57,6 +61,15 @@ def home_of(bits: int, frontier: int, tag: int) -> int:
     return home
 
 
+@inlined
+def is_named(words: U8, entry: int, w0: int, w1: int, w2: int, w3: int, w4: int) -> bool:
+    """Tell whether a record is the one of a key: without a branch for each word."""
+    at = np.uintp(entry << 3)
+    other = (words[at] ^ w0) | (words[at + np.uintp(1)] ^ w1)
+    other |= (words[at + np.uintp(2)] ^ w2) | (words[at + np.uintp(3)] ^ w3)
+    return other | (words[at + np.uintp(4)] ^ w4) == 0
+
+
 @kernel
 def find(
     index: I8, words: U8, home: int, tag: int, w0: int, w1: int, w2: int, w3: int, w4: int
@@ -64,25 +77,18 @@ def find(
     """Return the number of the record of a key; 0 when there is none."""
     place = home
     while True:
-        slot = np.int64(index[place])
+        slot = np.int64(index[np.uintp(place)])
         of_slot = (slot >> 32) & LOW_HALF
         if slot == 0 or of_slot > tag:
             return 0
         if of_slot == tag:
             entry = slot & LOW_HALF
-            at = entry << 3
-            if (
-                words[at] == w0
-                and words[at + 1] == w1
-                and words[at + 2] == w2
-                and words[at + 3] == w3
-                and words[at + 4] == w4
-            ):
+            if is_named(words, entry, w0, w1, w2, w3, w4):
                 return entry
         place += 1
 
 
-@kernel
+@inlined
 def insert(index: I8, home: int, tag: int, entry: int) -> bool:
     """Put a record into the index; False when there is no room for it behind its home.
 
@@ -90,18 +96,18 @@ def insert(index: I8, home: int, tag: int, entry: int) -> bool:
     of their hashes, and so of their homes: no search goes much farther than others.
     """
     place = home
-    while index[place] != 0:
+    while index[np.uintp(place)] != 0:
         place += 1
     if place + 1 >= index.shape[0]:
         return False
-    while place > home and (index[place - 1] >> 32) & LOW_HALF > tag:
-        index[place] = index[place - 1]
+    while place > home and index[np.uintp(place - 1)] >> 32 & LOW_HALF > tag:
+        index[np.uintp(place)] = index[np.uintp(place - 1)]
         place -= 1
-    index[place] = tag << 32 | entry
+    index[np.uintp(place)] = tag << 32 | entry
     return True
 
 
-@kernel
+@inlined
 def withdraw(index: I8, bits: int, frontier: int, tag: int, entry: int) -> None:
     """Take a record out of the index, and close the gap that it leaves.
 
@@ -113,7 +119,7 @@ def withdraw(index: I8, bits: int, frontier: int, tag: int, entry: int) -> None:
         gap += 1
     place = gap + 1
     while True:
-        slot = np.int64(index[place])
+        slot = np.int64(index[np.uintp(place)])
         if slot == 0:
             break
         if home_of(bits, frontier, (slot >> 32) & LOW_HALF) <= gap:
@@ -165,7 +171,7 @@ def split(index: I8, control: I8, kept: I8, slots: int) -> bool:
     return True
 
 
-@kernel
+@inlined
 def link(links: I4, wheel: I4, entry: int, second: int) -> None:
     """Let a record be looked at in a second, which is less than WHEEL ahead."""
     place = second & (WHEEL - 1)
@@ -177,7 +183,7 @@ def link(links: I4, wheel: I4, entry: int, second: int) -> None:
     wheel[place] = entry
 
 
-@kernel
+@inlined
 def unlink(links: I4, wheel: I4, entry: int) -> None:
     """Take a record from the wheel."""
     following, before = np.int64(links[2 * entry]), np.int64(links[2 * entry + 1])
@@ -189,19 +195,19 @@ def unlink(links: I4, wheel: I4, entry: int) -> None:
         links[2 * following + 1] = before
 
 
-@kernel
+@inlined
 def appoint(links: I4, wheel: I4, entry: int, now_ms: int, expires_ms: int) -> None:
     """Let a record be looked at when it may have expired: at the whole second after."""
     second, now = (expires_ms + 999) // 1000, now_ms // 1000
     link(links, wheel, entry, max(now + 1, min(second, now + WHEEL - 1)))
 
 
-@kernel
+@inlined
 def claim(links: I4, control: I8) -> int:
     """Return the number of a record that is free. Preconditions: there is one."""
     entry = np.int64(control[FREE])
     if entry != 0:
-        control[FREE] = links[2 * entry]
+        control[FREE] = links[np.uintp(2 * entry)]
     else:
         entry = control[HIGHEST] + 1
         control[HIGHEST] = entry
@@ -217,51 +223,84 @@ def has_room(control: I8) -> bool:
     )
 
 
-@kernel
-def weight_of(octets: U1, entry: int) -> int:
+@inlined
+def memory_of(words: U8, entry: int) -> int:
+    """Return the last word of a record: its admission, set of timeouts, state and flags."""
+    return np.int64(words[np.uintp((entry << 3) + MEMORY)])
+
+
+@inlined
+def state_in(memory: int) -> int:
+    """Return the state of a record by its last word; 0 is none."""
+    return memory >> STATE_BIT & (STATES - 1)
+
+
+@inlined
+def flags_in(memory: int) -> int:
+    """Return the flags of a record by its last word."""
+    return memory >> FLAGS_BIT & 0xFF
+
+
+@inlined
+def weight_in(memory: int) -> int:
     """Return how many entries of its owner's allowance a record takes."""
-    return 2 if octets[(entry << 6) + 63] & WEIGHT_TWO else 1
+    return 2 if flags_in(memory) & WEIGHT_TWO else 1
 
 
-@kernel
+@inlined
+def timeout_in(timeouts_ms: I8, memory: int) -> int:
+    """Return how long a record may be idle, in milliseconds; 0 when it is none."""
+    timeouts = memory >> TIMEOUTS_BIT & 0xFFFF
+    return np.int64(timeouts_ms[np.uintp(timeouts * STATES + state_in(memory))])
+
+
+@inlined
+def idle_of(words: U8, entry: int, now_ms: int) -> int:
+    """Return for how long a record has been idle, in milliseconds."""
+    return (now_ms - np.int64(words[np.uintp((entry << 3) + TIMES)])) & LOW_HALF
+
+
+@inlined
+def hash_in(words: U8, secret: U8, entry: int) -> int:
+    """Return the hash of a record's key."""
+    at = np.uintp(entry << 3)
+    return hash_of(
+        secret,
+        words[at],
+        words[at + np.uintp(1)],
+        words[at + np.uintp(2)],
+        words[at + np.uintp(3)],
+        words[at + np.uintp(4)],
+    )
+
+
+@inlined
+def owner_of(words: U8, entry: int) -> int:
+    """Return the owner of a record."""
+    return np.int64(words[np.uintp((entry << 3) + 4)]) >> 32 & OWNER
+
+
+@inlined
 def release(flows: Flows, entry: int) -> None:
     """Forget a record that is no longer on the wheel."""
     words, control = flows.words, flows.control
-    at = entry << 3
-    tag = hash_of(
-        flows.secret, words[at], words[at + 1], words[at + 2], words[at + 3], words[at + 4]
-    )
+    tag = hash_in(words, flows.secret, entry)
     withdraw(flows.index, control[BITS], control[FRONTIER], tag, entry)
-    owner = np.int64(flows.halves[(entry << 4) + 9]) & OWNER
-    flows.weight[owner] -= weight_of(flows.octets, entry)
-    flows.octets[(entry << 6) + 62] = 0
+    flows.weight[owner_of(words, entry)] -= weight_in(memory_of(words, entry))
+    words[np.uintp((entry << 3) + MEMORY)] = 0
     flows.links[2 * entry] = control[FREE]
     control[FREE] = entry
     control[ENTRIES] -= 1
 
 
-@kernel
+@inlined
 def remove(flows: Flows, entry: int) -> None:
     """Forget a record."""
     unlink(flows.links, flows.wheel, entry)
     release(flows, entry)
 
 
-@kernel
-def timeout_of(flows: Flows, entry: int) -> int:
-    """Return how long a record may be idle, in milliseconds."""
-    timeouts = np.int64(flows.shorts[(entry << 5) + 30])
-    state = np.int64(flows.octets[(entry << 6) + 62])
-    return np.int64(flows.timeouts_ms[timeouts * STATES + state])
-
-
-@kernel
-def idle_of(flows: Flows, entry: int, now_ms: int) -> int:
-    """Return for how long a record has been idle, in milliseconds."""
-    return (now_ms - np.int64(flows.halves[(entry << 4) + 10])) & LOW_HALF
-
-
-@kernel
+@inlined
 def look(flows: Flows, place: int, before_ms: int, second: int) -> None:
     """Forget those of one slot of the wheel that have expired by `second`; appoint the others."""
     links = flows.links
@@ -270,8 +309,8 @@ def look(flows: Flows, place: int, before_ms: int, second: int) -> None:
     while entry != 0:
         following = np.int64(links[2 * entry])
         # Idle times are modulo 2**32 ms, which no entry outlives; the clock may have leapt further.
-        last_ms = before_ms - idle_of(flows, entry, before_ms)
-        expires_ms = last_ms + timeout_of(flows, entry)
+        last_ms = before_ms - idle_of(flows.words, entry, before_ms)
+        expires_ms = last_ms + timeout_in(flows.timeouts_ms, memory_of(flows.words, entry))
         if expires_ms <= 1000 * second:
             release(flows, entry)
         else:
@@ -279,20 +318,33 @@ def look(flows: Flows, place: int, before_ms: int, second: int) -> None:
         entry = following
 
 
+@inlined
+def reap(flows: Flows, before_ms: int, now_ms: int) -> None:
+    """Forget what has expired at the whole second that the clock comes into."""
+    second = now_ms // 1000
+    first = before_ms // 1000 + 1
+    if flows.control[ENTRIES] != 0:
+        for each in range(max(first, second - WHEEL + 1), second + 1):
+            look(flows, each & (WHEEL - 1), before_ms, second)
+
+
 @kernel
 def advance(flows: Flows, time_ms: int) -> None:
-    """Move the clock, and forget what has expired at the whole second that it comes into."""
+    """Move the clock, and forget what has expired."""
     control = flows.control
     before_ms = np.int64(control[NOW_MS])
     if time_ms < before_ms:
         control[STEPPED_BACK] += 1
         return
     control[NOW_MS] = time_ms
-    second = time_ms // 1000
-    first = before_ms // 1000 + 1
-    if control[ENTRIES] != 0:
-        for each in range(max(first, second - WHEEL + 1), second + 1):
-            look(flows, each & (WHEEL - 1), before_ms, second)
+    reap(flows, before_ms, time_ms)
+
+
+@inlined
+def expiry_of(flows: Flows, entry: int, now_ms: int) -> int:
+    """Return when a record expires as it is now."""
+    idle_ms = idle_of(flows.words, entry, now_ms)
+    return now_ms + timeout_in(flows.timeouts_ms, memory_of(flows.words, entry)) - idle_ms
 
 
 @kernel
@@ -300,8 +352,7 @@ def reappoint(flows: Flows, entry: int) -> None:
     """Let a record be looked at when it expires as it is now."""
     unlink(flows.links, flows.wheel, entry)
     now_ms = np.int64(flows.control[NOW_MS])
-    left_ms = timeout_of(flows, entry) - idle_of(flows, entry, now_ms)
-    appoint(flows.links, flows.wheel, entry, now_ms, now_ms + left_ms)
+    appoint(flows.links, flows.wheel, entry, now_ms, expiry_of(flows, entry, now_ms))
 
 
 @kernel
@@ -335,14 +386,10 @@ def enter(flows: Flows, records: U8, start: int) -> int:
         at, of = entry << 3, number << 3
         for word in range(8):
             words[at + word] = records[of + word]
-        tag = hash_of(
-            flows.secret, words[at], words[at + 1], words[at + 2], words[at + 3], words[at + 4]
-        )
+        tag = hash_in(words, flows.secret, entry)
         if not insert(flows.index, home_of(control[BITS], control[FRONTIER], tag), tag, entry):
             return -1
-        owner = np.int64(flows.halves[(entry << 4) + 9]) & OWNER
-        flows.weight[owner] += weight_of(flows.octets, entry)
+        flows.weight[owner_of(words, entry)] += weight_in(memory_of(words, entry))
         now_ms = np.int64(control[NOW_MS])
-        left_ms = timeout_of(flows, entry) - idle_of(flows, entry, now_ms)
-        appoint(flows.links, flows.wheel, entry, now_ms, now_ms + left_ms)
+        appoint(flows.links, flows.wheel, entry, now_ms, expiry_of(flows, entry, now_ms))
     return count
