@@ -11,7 +11,7 @@ from botocore.utils import percent_encode_sequence
 
 from secgroup.api.model import ec2, sts
 from secgroup.api.parse import parse, query
-from secgroup.api.serialize import answer, error, escaped
+from secgroup.api.serialize import Texts, answer, error, escaped
 from secgroup.errors import Ec2Error, InternalError
 from tests.api.values import made
 
@@ -87,6 +87,23 @@ def test_escaped_text_without_markup_is_the_same_object() -> None:
     text = "eth0: 10.0.0.0/8, größer 漢字 \U0001f512\n"
     assert escaped(text) is text
     assert escaped("a&<b>\r\x0b\ufffe") == "a&amp;&lt;b&gt;&#13;\ufffd\ufffd"
+
+
+def test_text_of_a_large_resource_is_made_once_and_the_oldest_give_way() -> None:
+    texts = Texts(limit=25, least=5)
+    made: list[object] = []
+
+    def writer(value: list[str]) -> str:
+        made.append(value)
+        return value[0]
+
+    small, *large = [["1234"], ["first567890"], ["second7890"], ["third67890"]]
+    for value in (small, small, large[0], large[1], large[1], large[2], large[1], large[0]):
+        assert texts.text(value, writer) == value[0]
+    assert made == [small, small, large[0], large[1], large[2], large[0]]
+    # Equal, but another object.
+    assert texts.text(list(large[2]), writer) == "third67890"
+    assert len(made) == 7
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,9 @@
 botocore's `parsers.EC2QueryParser` is the other side. A type of shape is written by the function
 that `_WRITERS` has for it, compiled once for each shape; no operation is named here. A result that
 is not of its shape is our fault: `InternalError`.
+
+A resource is never changed in place, so the text of a large one is kept for as long as it is the
+same object.
 """
 
 import base64
@@ -49,7 +52,7 @@ def answer(service: Service, operation: str, result: Mapping[str, Any], request_
         inner = "<return>true</return>"
     else:
         try:
-            inner = _writer(service, shape)(result)
+            inner = _result_writer(service, shape)(result)
         except (TypeError, AttributeError) as error:
             raise InternalError(f"the result of {operation} is not of its shape: {error}") from None
     return envelope(service, operation, inner, request_id).encode()
@@ -59,7 +62,7 @@ def compile_writer(service: Service, operation: str) -> None:
     """Make what writes an operation's results, before there is one."""
     shape = service.operation(operation).output_shape
     if shape is not None:
-        _writer(service, shape)
+        _result_writer(service, shape)
 
 
 def _ec2_answer(service: Service, operation: str, inner: str, request_id: str) -> str:
@@ -99,7 +102,61 @@ _ENVELOPES: Final[dict[str, Callable[[Service, str, str, str], str]]] = {
     "query": _query_answer,
 }
 
+
+class Texts:
+    """What resources are as text, by which object they are; the oldest give way to new ones.
+
+    Parameters
+    ----------
+    limit : int
+        How many characters are kept.
+    least : int
+        How long a text must be to be worth it.
+
+    """
+
+    def __init__(self, *, limit: int, least: int) -> None:
+        self._limit = limit
+        self._least = least
+        self._size = 0
+        # The value is kept with its text: no other object can have its id as long as it is here.
+        self._kept: dict[int, tuple[object, str]] = {}
+
+    def text(self, value: object, writer: Writer) -> str:
+        """Return the text of a value."""
+        kept = self._kept.get(id(value))
+        if kept is not None:
+            return kept[1]
+        text = writer(value)
+        if len(text) >= self._least:
+            self._kept[id(value)] = (value, text)
+            self._size += len(text)
+            while self._size > self._limit:
+                _, oldest = self._kept.pop(next(iter(self._kept)))
+                self._size -= len(oldest)
+        return text
+
+
+_texts: Final = Texts(limit=64 << 20, least=1000)
+
 _compiled: Final[dict[tuple[str, str], Writer]] = {}
+
+
+def _result_writer(service: Service, shape: Shape) -> Writer:
+    """Return what writes a whole result: its lists are where kept resources stand."""
+    key = (service.name, f"result {shape.name}")
+    found = _compiled.get(key)
+    if found is None:
+        found = _compiled[key] = _structure(service, shape, _resources)
+    return found
+
+
+def _resources(service: Service, shape: Shape) -> Writer:
+    """Return what writes a member of a result."""
+    if shape.type_name != "list" or shape.member.type_name != "structure":
+        return _writer(service, shape)
+    writer = _writer(service, shape.member)
+    return _list_of(service, shape, lambda value: _texts.text(value, writer))
 
 
 def _writer(service: Service, shape: Shape) -> Writer:
@@ -114,11 +171,13 @@ def _writer(service: Service, shape: Shape) -> Writer:
     return found
 
 
-def _structure(service: Service, shape: Shape) -> Writer:
+def _structure(
+    service: Service, shape: Shape, of: Callable[[Service, Shape], Writer] = _writer
+) -> Writer:
     fields = {}
     for member, inner in shape.members.items():
         tag = inner.serialization.get("name", member)
-        fields[member] = (f"<{tag}>", f"</{tag}>", _writer(service, inner))
+        fields[member] = (f"<{tag}>", f"</{tag}>", of(service, inner))
     name = shape.name
 
     def write(value: Mapping[str, Any]) -> str:
@@ -137,7 +196,10 @@ def _structure(service: Service, shape: Shape) -> Writer:
 
 
 def _list(service: Service, shape: Shape) -> Writer:
-    writer = _writer(service, shape.member)
+    return _list_of(service, shape, _writer(service, shape.member))
+
+
+def _list_of(service: Service, shape: Shape, writer: Writer) -> Writer:
     tag = shape.member.serialization.get("name", "item" if service.protocol == "ec2" else "member")
     opening, between, closing = f"<{tag}>", f"</{tag}><{tag}>", f"</{tag}>"
 
