@@ -1,5 +1,6 @@
 """Values by the shape that botocore gives them, made from a seed."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
@@ -20,7 +21,28 @@ TEXTS = (
 )
 
 
-def made(shape: Any, random: Random, *, fullness: float = 0.7) -> Any:
+#: Texts that mean something to some operation.
+MEANT = (
+    "tcp",
+    "-1",
+    "58",
+    "6",
+    "10.0.0.0/8",
+    "10.0.1.7/32",
+    "172.31.0.0/20",
+    "172.31.0.9",
+    "2001:db8::/32",
+    "0.0.0.0/0",
+    "vpc-id",
+    "tag:a",
+    "default",
+    "*",
+    "eu-west-1a",
+    "allow",
+)
+
+
+def made(shape: Any, random: Random, *, fullness: float = 0.7, texts: Sequence[str] = TEXTS) -> Any:
     """A value of a shape; it is never empty, because the wire does not say what is empty.
 
     Times are text as EC2 writes them.
@@ -37,8 +59,12 @@ def made(shape: Any, random: Random, *, fullness: float = 0.7) -> Any:
         return {name: value for name, value in found.items() if value not in ({}, [])}
     if kind == "list":
         count = random.choice((1, 1, 2, 11))
-        items = [made(shape.member, random, fullness=fullness * 0.5) for _ in range(count)]
+        items = [
+            made(shape.member, random, fullness=fullness * 0.5, texts=texts) for _ in range(count)
+        ]
         return [each for each in items if each not in ({}, [])]
+    if kind == "string" and not shape.enum:
+        return random.choice(texts)
     return _SCALARS[kind](shape, random)
 
 
@@ -48,8 +74,10 @@ def _time(shape: Any, random: Random) -> str:
 
 
 _SCALARS = {
-    "string": lambda shape, random: random.choice(shape.enum or TEXTS),
-    "integer": lambda shape, random: random.choice((0, -1, 65535, (1 << 31) - 1, -(1 << 31))),
+    "string": lambda shape, random: random.choice(shape.enum),
+    "integer": lambda shape, random: random.choice(
+        (0, 5, -1, 22, 65535, (1 << 31) - 1, -(1 << 31))
+    ),
     "long": lambda shape, random: random.choice((0, -1, (1 << 63) - 1, -(1 << 63))),
     "float": lambda shape, random: random.choice((0.0, -1.5, 1e-9, 3.25e20)),
     "double": lambda shape, random: random.choice((0.0, -1.5, 1e-9, 3.25e20)),
