@@ -207,10 +207,20 @@ def compare(trace: Trace, **options: int) -> Difference | None:
     return None
 
 
-def judged(seed: int, packets: int, coverage: Coverage) -> Difference | None:
+def judged(seed: int, packets: int, coverage: Coverage, *, cores: int = 1) -> Difference | None:
     """Compare a trace while it is written, which is cheaper; and count what it covers."""
     writer = Writer(seed, hints=False)
-    judge = Judge(writer.network, writer.switches, writer.memory, seed=seed, records_every=4)
+    if cores > 1:
+        writer.switches = replace(writer.switches, allowance=None, allowances={})
+    judge = Judge(
+        writer.network,
+        writer.switches,
+        writer.memory,
+        seed=seed,
+        largest=700 if cores == 1 else 6000,
+        records_every=4,
+        cores=cores,
+    )
     watch = Watch(coverage, writer.network, writer.switches, writer.memory)
 
     def see(event: Event, decision: Decision | None) -> None:

@@ -37,6 +37,13 @@ def test_engine_decides_and_remembers_what_the_definition_does(part):
     assert coverage.contradictions() == []
 
 
+@compiled
+@pytest.mark.parametrize("cores", [2, 3])
+def test_several_cores_decide_and_remember_what_the_definition_does(cores):
+    for seed in range(100 * cores, 100 * cores + 2):
+        assert judged(seed, 4 * EACH, Coverage(), cores=cores) is None
+
+
 @pytest.mark.skipif(not IS_INTERPRETED, reason="needs NUMBA_DISABLE_JIT=1")
 @pytest.mark.parametrize("seed", range(INTERPRETED))
 def test_interpreted_kernels_decide_what_the_definition_does(seed):
