@@ -68,6 +68,6 @@ def misshapen(value: Any, shape: Shape | None, path: str = "") -> Iterator[str]:
             *shape.enum,
             *_FORGOTTEN.get(shape.name, ()),
         ):
-            yield f"{path}: {value!r} is none of {shape.name}: {shape.enum}"
+            yield f"{path}: {value!r} is none of {shape.name}: {shape.enum[:20]}"
     else:
         raise ValueError(f"{path}: {shape.type_name} is a type nobody thought of")

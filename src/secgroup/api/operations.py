@@ -5,12 +5,20 @@ from types import MappingProxyType
 from typing import Final
 
 from secgroup.control import (
+    addresses,
     associations,
     default_vpc,
     dhcp_options,
     flow_logs,
+    images,
+    instance_types,
+    instances,
+    instances_shown,
+    interface_addresses,
+    interface_attachments,
     internet_gateways,
     network_acls,
+    network_interfaces,
     places,
     prefix_list_changes,
     prefix_lists,
@@ -45,5 +53,13 @@ OPERATIONS: Final[Mapping[str, Operation]] = MappingProxyType(
         **subnets.OPERATIONS,
         **tagging.OPERATIONS,
         **vpcs.OPERATIONS,
+        **addresses.OPERATIONS,
+        **images.OPERATIONS,
+        **instance_types.OPERATIONS,
+        **instances.OPERATIONS,
+        **instances_shown.OPERATIONS,
+        **interface_addresses.OPERATIONS,
+        **interface_attachments.OPERATIONS,
+        **network_interfaces.OPERATIONS,
     }
 )

@@ -9,6 +9,7 @@ API reference, CreateRoute.
 from ipaddress import IPv4Network, IPv6Network
 from typing import Any, Final
 
+from secgroup.control import prefix_lists
 from secgroup.control.parameters import given, ipv4_block, ipv6_block, one_of, unserved
 from secgroup.control.state import Resource, World
 from secgroup.errors import Ec2Error
@@ -174,7 +175,7 @@ def _destination(world: World, request: Resource) -> tuple[str, str]:
         return key, str(ipv4_block(request[key], key))
     if key == "DestinationIpv6CidrBlock":
         return key, str(ipv6_block(request[key], key))
-    world.need("ManagedPrefixList", request[key])
+    prefix_lists.need(world, request[key])
     return key, request[key]
 
 
@@ -185,7 +186,7 @@ def _weight(world: World, route: Resource, key: str) -> int:
         return int(key in route)
     if route.get("GatewayId", "").startswith("vpce-"):
         return 0
-    prefixes = world.get("ManagedPrefixList", list_id) or {}
+    prefixes = prefix_lists.need(world, list_id)
     family = (
         "DestinationIpv6CidrBlock" if prefixes.get("AddressFamily") == "IPv6" else _DESTINATIONS[0]
     )
