@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check bench soak fuzz mutants setup clean
+.PHONY: demo test bounds coverage check bench study soak fuzz mutants setup clean
 
 setup: $(STAMP)
 
@@ -21,6 +21,16 @@ test: $(STAMP)
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -n 2 -q tests/engine/test_differential.py tests/engine/test_engine.py
 
+# The kernels once more, compiled so that no index leaves its array.
+bounds: $(STAMP)
+	NUMBA_BOUNDSCHECK=1 SECGROUP_PARTS=2 $(BIN)/python -m pytest -n 2 -q -o cache_dir=.pytest_cache/bounds \
+	  tests/engine/test_differential.py tests/engine/test_fire.py tests/engine/test_flows.py tests/engine/test_engine.py
+
+# Which branches of the kernels the tests reach, interpreted.
+coverage: $(STAMP)
+	NUMBA_DISABLE_JIT=1 $(BIN)/python -m coverage run -m pytest -q tests/engine --ignore tests/engine/test_cache.py
+	$(BIN)/python -m coverage report
+
 check: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -32,6 +42,9 @@ check: $(STAMP)
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks $(ARGS)
 
+study: $(STAMP)
+	$(BIN)/python -m benchmarks.study --save
+
 soak: $(STAMP)
 	$(BIN)/python -m tests.soak $(ARGS)
 
@@ -42,4 +55,4 @@ mutants: $(STAMP)
 	$(BIN)/python -m tests.mutants $(ARGS)
 
 clean:
-	rm -rf $(VENV) .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -1,8 +1,11 @@
 """`make bench`: print every figure with its bar, after checking the answers.
 
-`--save` writes them to docs/figures.md, with the machine, the versions and the commit.
+`--save` writes them to docs/figures.md, with the machine, the versions and the commit; with
+`--only`, only the sections that were measured are written anew. Each section but the first is a
+program of its own, which says in its own words how it measures.
 """
 
+import argparse
 import json
 import os
 import platform
@@ -11,6 +14,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 from benchmarks import PACKETS, SEED
@@ -112,7 +116,25 @@ def figures(folder: Path) -> Iterator[Figure]:
     )
 
 
-def surroundings() -> list[str]:
+#: Section -> title, the program with its arguments, and those of a quick run.
+PROGRAMS = {
+    "start": ("Start", ["start"], []),
+    "1M": ("Decisions among a million connections", ["engine", "--row", "1M"], []),
+    "new": ("New connections", ["engine", "--row", "new"], []),
+    "10M": ("Decisions among ten million connections", ["engine", "--row", "10M"], []),
+    "growth": ("Growth of the table", ["engine", "--row", "growth"], []),
+    "cores": ("Two cores", ["cores"], []),
+    "captures": ("Captures to columns", ["captures"], ["--packets", "1000000"]),
+    "replays": (
+        "Captures to decisions and flow logs", ["replays"], ["--packets", "1000000", "--runs", "3"],
+    ),
+}  # fmt: skip
+FIGURES = ROOT / "docs" / "figures.md"
+KERNELS = Path("~/.cache/secgroup/kernels").expanduser()
+_HEAD = "# Figures\n\nWritten by `make bench ARGS=--save`; `--only` measures single sections.\n"
+
+
+def surroundings() -> str:
     """Say what machine, which versions and which commit."""
     commit = subprocess.run(
         ["git", "describe", "--always", "--dirty"],
@@ -121,25 +143,82 @@ def surroundings() -> list[str]:
         text=True,
         check=False,
     )
-    return [
+    versions = ", ".join(f"{each} {version(each)}" for each in ("numpy", "numba", "llvmlite"))
+    return (
         f"{platform.system()} {platform.release()} on {platform.machine()}, "
-        f"{os.cpu_count()} cores; Python {platform.python_version()}; seed {SEED}; "
+        f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; "
+        f"Python {platform.python_version()}, {versions}; seed {SEED}; "
         f"commit {commit.stdout.strip() or 'unknown'}"
-    ]
+    )
 
 
-def main() -> int:
-    """Measure and print; with --save, write docs/figures.md."""
+def commands() -> str:
+    """Measure commands; print and return the table."""
     lines = ["| " + " | ".join(HEADER) + " |", "|" + "---|" * len(HEADER)]
     print("  ".join(f"{cell:<55}" if i == 0 else f"{cell:<12}" for i, cell in enumerate(HEADER)))
     with tempfile.TemporaryDirectory() as folder:
         for figure in figures(Path(folder)):
             cells = figure.cells
-            print("  ".join(f"{c:<55}" if i == 0 else f"{c:<12}" for i, c in enumerate(cells)))
+            text = (f"{c:<55}" if i == 0 else f"{c:<12}" for i, c in enumerate(cells))
+            print("  ".join(text), flush=True)
             lines.append("| " + " | ".join(cells) + " |")
-    if "--save" in sys.argv[1:]:
-        text = ["# Figures", "", "Written by `make bench ARGS=--save`.", "", *surroundings(), ""]
-        (ROOT / "docs" / "figures.md").write_text("\n".join([*text, *lines, ""]))
+    return "\n".join(lines)
+
+
+def program(module: str, arguments: list[str]) -> str:
+    """Run a program of figures; print and return what it says.
+
+    Raises
+    ------
+    RuntimeError
+        It has no figures to show: an answer was wrong.
+
+    """
+    command = [sys.executable, "-m", f"benchmarks.{module}", *arguments]
+    if module in ("engine", "cores", "replays"):
+        command += ["--cache", str(KERNELS)]
+    lines = []
+    with subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as child:
+        assert child.stdout is not None
+        for line in child.stdout:
+            print(line, end="", flush=True)
+            lines.append(line.rstrip())
+    if child.returncode not in (0, 1) or any(line.startswith("Traceback") for line in lines):
+        raise RuntimeError(f"{' '.join(command)}: exit {child.returncode}")
+    return "\n".join(
+        [f"`python -m benchmarks.{' '.join([module, *arguments])}`", "", "```", *lines, "```"]
+    )
+
+
+def save(title: str, around: str, text: str) -> None:
+    """Put a section into docs/figures.md, in the place of the one of that title."""
+    known = FIGURES.read_text() if FIGURES.exists() else _HEAD
+    sections = dict(part.split("\n", 1) for part in known.split("\n## ")[1:])
+    sections[title] = f"\n{around}\n\n{text}\n"
+    titles = ["Commands", *(each for each, _, _ in PROGRAMS.values())]
+    parts = [f"\n## {each}\n{sections[each]}" for each in titles if each in sections]
+    FIGURES.write_text(_HEAD + "".join(part.rstrip("\n") + "\n" for part in parts))
+
+
+def main() -> int:
+    """Measure and print; with --save, write docs/figures.md."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--save", action="store_true", help="write docs/figures.md")
+    parser.add_argument("--quick", action="store_true", help="with smaller captures")
+    parser.add_argument("--only", action="append", choices=("commands", *PROGRAMS))
+    options = parser.parse_args()
+    for name in options.only or ("commands", *PROGRAMS):
+        around = surroundings()
+        print(f"\n{name}: {around}", flush=True)
+        if name == "commands":
+            title, text = "Commands", commands()
+        else:
+            title, (module, *arguments), quicker = PROGRAMS[name]
+            text = program(module, arguments + (quicker if options.quick else []))
+        if options.save:
+            save(title, around, text)
     return 0
 
 
