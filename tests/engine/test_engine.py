@@ -1,7 +1,6 @@
 """The engine against the definition: everything that either of them says or remembers."""
 
 import os
-from io import BytesIO
 from ipaddress import ip_address
 
 import numpy as np
@@ -14,13 +13,12 @@ from secgroup.engine.engine import Engine
 from secgroup.engine.kernels import KERNELS
 from secgroup.engine.kernels.decide import decide
 from secgroup.engine.kernels.screen import name, screen
-from secgroup.errors import InputError
 from secgroup.net.direction import Direction
 from secgroup.net.packet import Packet, Tcp
 from secgroup.net.protocol import TcpFlag
-from tests.engine.judge import KEY, all_same, compare, records_in
+from tests.engine.judge import KEY, all_same, compare
 from tests.support import described
-from tests.support.traces import Arrival, make_trace
+from tests.support.traces import make_trace
 
 IS_INTERPRETED = os.environ.get("NUMBA_DISABLE_JIT") == "1"
 
@@ -153,56 +151,3 @@ def test_decisions_as_an_arrow_table_say_what_decision_says(make):
         assert row["direction"] == "ingress"
         assert row["acl_rule_number"] == decision.acl_rule_number
     assert [row["state_before"] for row in rows] == [None, "SYN_SENT", None]
-
-
-def test_restored_engine_goes_on_as_the_other_would():
-    for seed in (3, 11):
-        trace = make_trace(seed, 1200)
-        arrivals = [each for each in trace.events if isinstance(each, Arrival)]
-        half = len(arrivals) // 2
-        engine = Engine(trace.network, trace.switches, key=KEY, room=1 << 12)
-        known = [each for each in arrivals if each.interface_id in trace.network.interfaces]
-
-        def batch(some, engine=engine):
-            return batch_of(
-                Sighting(
-                    each.packet,
-                    engine.interface_number(each.interface_id),
-                    each.direction,
-                    each.time_ms,
-                )
-                for each in some
-            )
-
-        engine.decide(batch(known[:half]))
-        file = BytesIO()
-        engine.snapshot(file)
-        file.seek(0)
-        other = Engine(trace.network, trace.switches, key=b"another", room=1 << 12)
-        other.restore(file)
-        assert records_in(engine) == records_in(other)
-        one, two = engine.decide(batch(known[half:])), other.decide(batch(known[half:]))
-        for row in range(len(one)):
-            assert one.decision(row) == two.decision(row)
-        assert records_in(engine) == records_in(other)
-        assert (engine.now_ms, engine.weights()) == (other.now_ms, other.weights())
-
-
-def test_snapshot_of_another_network_or_none_at_all_is_refused(make, tmp_path):
-    engine = make()
-    arrive(engine, syn(1))
-    file = BytesIO()
-    engine.snapshot(file)
-    other = described.network(
-        tmp_path, {"sg-web": ["in tcp/22 203.0.113.0/24"]}, {"eni-2": "10.0.1.5 sg-web"}
-    )
-    for octets, problem in (
-        (file.getvalue(), "another|other"),
-        (file.getvalue()[:400], "no snapshot"),
-        (b"", "no snapshot"),
-        (b"what", "no snapshot"),
-    ):
-        fresh = Engine(other, key=KEY)
-        with pytest.raises(InputError, match=problem):
-            fresh.restore(BytesIO(octets))
-        assert len(fresh) == 0

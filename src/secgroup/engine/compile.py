@@ -120,6 +120,14 @@ class Compiled:
                 self.arena.lay_acl(number, self.rule_tables.make_acl(acl))
         self._look()
 
+    def know_timeouts(self, sets: Iterable[Sequence[int]]) -> None:
+        """Give numbers to the sets of timeouts that flows of another revision have."""
+        known = self.memory.timeouts
+        for each in sets:
+            known.setdefault(tuple(each), len(known))
+        self._timeouts = np.array(list(known), np.int64).reshape(-1, 3)
+        self._look()
+
     def _look(self) -> None:
         """See what has been laid down."""
         self.tables: Tables = self.arena.tables(self.rows, self._timeouts)

@@ -55,7 +55,7 @@ from secgroup.engine.rows import (
     WHY,
     empty_rows,
 )
-from secgroup.engine.snapshot import read, write
+from secgroup.engine.snapshot import Restored, read, restore, write
 from secgroup.engine.tables import Tables
 from secgroup.errors import InternalError
 from secgroup.model.network import Network
@@ -191,11 +191,14 @@ class Engine:
         self.network = network
         self._put_in_force(compiled)
 
-    def _put_in_force(self, compiled: Compiled) -> None:
+    def _set_timeouts(self, compiled: Compiled) -> None:
         self._flows.set_timeouts(
             Timeouts(tcp_established=established, udp=udp, udp_stream=stream)
             for established, udp, stream in compiled.tables.timeouts.tolist()
         )
+
+    def _put_in_force(self, compiled: Compiled) -> None:
+        self._set_timeouts(compiled)
         self._flows.set_owners(self.switches.allowance_of(owner) for owner in compiled.owners)
         admissions = 0
         if self._generations:
@@ -428,26 +431,42 @@ class Engine:
 
     def snapshot(self, file: IO[bytes]) -> None:
         """Write what is remembered to a file that is open for writing."""
-        interfaces = self._interfaces_of(self._flows.records[self._flows.used()])
-        batch = int(self._settings[BATCH])
-        write(file, self._flows, self._firsts, self.compiled, interfaces, batch)
+        self._firsts.forget(self.now_ms)
+        write(
+            file,
+            self._flows,
+            self._firsts,
+            self.compiled,
+            self._interfaces_of(self._flows.records[self._flows.used()]),
+            [
+                self._generations[self._in_batch(each)].compiled
+                for each in self._firsts.decided_in()
+            ],
+            int(self._settings[BATCH]),
+        )
 
-    def restore(self, file: IO[bytes]) -> None:
+    def restore(self, file: IO[bytes]) -> Restored:
         """Remember what a snapshot says, as if all its packets had been decided here.
 
+        The network may be another revision: what is gone from it is dropped, as by `change`.
         The rules that admitted a flow are afterwards those of the network in force.
         Preconditions: nothing has been decided yet.
 
         Raises
         ------
         InputError
-            The file is no snapshot, or one of a network with other interfaces or owners.
+            The file is no snapshot or a damaged one; nothing is remembered then.
 
         """
         if len(self) or self._settings[BATCH] != 0:
             raise ValueError("a snapshot can only be restored before the first batch")
-        self._settings[BATCH] = read(file, self._flows, self._firsts, self.compiled)
+        given = read(file)
+        self.compiled.know_timeouts(given.timeouts)
+        self._set_timeouts(self.compiled)
+        restored = restore(given, self._flows, self._firsts, self.compiled)
+        self._settings[BATCH] = given.clock[2]
         self._generations = [Generation(compiled=self.compiled, admissions=0, batch=0)]
+        return restored
 
     def advance(self, time_ms: int) -> int:
         """Move the clock as a packet of that time would; return the time that now is."""

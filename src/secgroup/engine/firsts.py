@@ -20,7 +20,6 @@ from secgroup.engine.layout import (
     Packets,
     empty_packets,
 )
-from secgroup.errors import InputError
 
 _FIRST_ROWS = 1 << 10
 
@@ -64,6 +63,12 @@ class FirstStore:
         if len(self):
             forget(self.firsts, now_ms)
 
+    def decided_in(self) -> list[int]:
+        """Return the number of the batch of everything that is remembered, the oldest first."""
+        places = self._places(self._rows())
+        found: list[int] = self._words(self.firsts)[places, FIRST_BATCH].tolist()
+        return found
+
     def batches(self) -> Iterable[int]:
         """Return the numbers of the batches whose answers are remembered."""
         places = self._places(self._rows())
@@ -103,28 +108,25 @@ class FirstStore:
         packets.quote.fill(-1)
         return packets, self._words(self.firsts)[places, FIRST_BATCH].tolist()
 
-    def arrays(self) -> dict[str, NDArray[Any]]:
-        """Return everything that is remembered, for a snapshot."""
-        answers = {f"first {title}": array for title, array in self.firsts._asdict().items()}
-        packets = {f"packet {title}": array for title, array in self._packets._asdict().items()}
-        return answers | packets
+    def columns(self) -> dict[str, NDArray[Any]]:
+        """Return everything that is remembered, for a snapshot: copies, the oldest row first."""
+        places = self._places(self._rows())
+        packets = self._packets._asdict()
+        return {"words": self._words(self.firsts)[places].reshape(-1)} | {
+            title: column[places] for title, column in packets.items()
+        }
 
-    def put_arrays(self, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Remember what a snapshot says.
-
-        Raises
-        ------
-        InputError
-            Arrays are missing.
-
-        """
-        try:
-            self.firsts = Firsts(*(arrays[f"first {title}"] for title in Firsts._fields))
-            self._packets = Packets(*(arrays[f"packet {title}"] for title in Packets._fields))
-        except KeyError as error:
-            raise InputError(f"the snapshot lacks {error}") from None
-        self.firsts.heads[:] = 0
-        self._kept_to = int(self.firsts.ends[1])
+    def enter(self, columns: Mapping[str, NDArray[Any]]) -> None:
+        """Remember what `columns` returned. Preconditions: nothing is remembered yet."""
+        count = len(columns["words"]) // FIRST_WORDS
+        rows = _FIRST_ROWS
+        while rows <= count + 1:
+            rows *= 2
+        self.firsts, self._packets = _empty(rows), empty_packets(rows)
+        self.firsts.rows[: len(columns["words"])] = columns["words"]
+        for title, column in self._packets._asdict().items():
+            column[:count] = columns[title]
+        self.firsts.ends[1] = self._kept_to = count
         rechain(self.firsts, self._secret)
 
 
