@@ -1,5 +1,5 @@
 import pytest
-from tools.check_kernels import KERNELS, problems
+from tools.check_kernels import KERNELS, imports, inlined, problems
 
 HEAD = "import numpy as np\nfrom secgroup.engine.kernels import kernel\nLIMIT = 4\n"
 
@@ -36,3 +36,13 @@ def test_constants_other_kernels_and_integers_are_fine(tmp_path):
         "    for i in range(LIMIT):\n        a += np.int64(g(i))\n    return a\n"
     )
     assert list(problems(path)) == []
+
+
+def test_inlined_kernels_are_imported_by_kernels_alone(tmp_path):
+    path = tmp_path / "planted.py"
+    path.write_text(
+        "from secgroup.engine.kernels.track import find, release\n"
+        "from secgroup.engine.kernels.step import tell_acts\n"
+    )
+    found = list(imports(path, inlined()))
+    assert found == ["planted.py:1: release is inlined, no Python calls it"]

@@ -1,6 +1,7 @@
 """The engine against the definition: everything that either of them says or remembers."""
 
 import os
+from dataclasses import replace
 from ipaddress import ip_address
 
 import numpy as np
@@ -11,8 +12,11 @@ from secgroup.decision import Reason
 from secgroup.engine.batch import Sighting, batch_of
 from secgroup.engine.engine import Engine
 from secgroup.engine.kernels import KERNELS
-from secgroup.engine.kernels.decide import decide
+from secgroup.engine.kernels.decide import decide, seek
+from secgroup.engine.kernels.examine import examine
+from secgroup.engine.kernels.rules import ask
 from secgroup.engine.kernels.screen import name, screen
+from secgroup.engine.kernels.step import tell_acts
 from secgroup.net.direction import Direction
 from secgroup.net.packet import Packet, Tcp
 from secgroup.net.protocol import TcpFlag
@@ -32,7 +36,7 @@ def test_sizes_of_batches_do_not_matter(largest):
 @pytest.mark.skipif(IS_INTERPRETED, reason="needs the compiler")
 def test_each_kernel_of_the_engine_is_compiled_once():
     all_same([make_trace(2000, 500)])
-    for each in (screen, name, decide):
+    for each in (screen, examine, name, tell_acts, seek, ask, decide):
         assert each in KERNELS
         assert len(each.signatures) == 1
 
@@ -115,6 +119,37 @@ def test_first_room_is_not_the_last(make):
     assert len(engine) == 6000
     again = arrive(engine, *(syn(port) for port in range(1, 6001)))
     assert (again.columns.reason == Reason.ESTABLISHED).all()
+
+
+def test_packet_before_the_clock_is_counted_once_though_there_is_no_room_for_its_flow(make):
+    engine = make()
+    arrive(engine, syn(60_000), time_ms=5000)
+    arrive(engine, *(syn(port) for port in range(1, 6001)), time_ms=4000)
+    assert (len(engine), engine.stepped_back) == (6001, 6000)
+
+
+@pytest.mark.parametrize("port", [22, 23])
+def test_rules_are_asked_for_each_of_a_batch_that_no_entry_accepts(make, port):
+    """Most of them have the key of an earlier one, which may have made an entry but has not."""
+    engine = make()
+    refused = replace(syn(1), destination_port=23)
+    accepted = replace(syn(1), tcp=Tcp(flags=TcpFlag.ACK, sequence=1, acknowledgement=1, payload=0))
+    decisions = arrive(engine, *[refused if port == 23 else accepted] * 3000)
+    reason = Reason.NO_MATCHING_RULE if port == 23 else Reason.MIDSTREAM
+    assert (decisions.columns.reason == reason).all()
+    assert (decisions.columns.address_class >= 0).all()
+    assert len(engine) == 0
+
+
+def test_entries_that_a_batch_finds_expired_are_made_anew(make):
+    engine = make()
+    arrive(engine, *(syn(port) for port in range(1, 501)))
+    row = engine.interface_number("eni-1")
+    keep = Sighting(syn(501), row, Direction.INGRESS, 120_900)
+    again = [Sighting(syn(port), row, Direction.INGRESS, 121_100) for port in range(1, 501)]
+    decisions = engine.decide(batch_of([keep, *again]))
+    assert (decisions.columns.reason == Reason.NEW).all()
+    assert len(engine) == 501
 
 
 def test_adopted_entry_is_established_from_where_it_stands(make):

@@ -29,6 +29,7 @@ from secgroup.engine.kernels.decide import decide, seek
 from secgroup.engine.kernels.examine import examine
 from secgroup.engine.kernels.rules import ask
 from secgroup.engine.kernels.screen import name, screen
+from secgroup.engine.kernels.step import tell_acts
 from secgroup.engine.layout import (
     OWNER,
     PACKET,
@@ -366,6 +367,8 @@ class Engine:
             examine(tables, kinds, packets, start, special, rows, out)
         ends = packets.source_hi, packets.source_lo, packets.destination_hi, packets.destination_lo
         name(packets.direction, *ends, flows.secret, start, stop, rows.last_words, rows.tags)
+        does = packets.shape, packets.protocol, packets.tcp_flags, packets.sequence, packets.payload
+        tell_acts(packets.direction, *does, start, stop, rows.acts)
         asked = seek(
             flows.index,
             flows.control,

@@ -22,6 +22,11 @@ ICMP_EVENT: Final = UDP_EVENT + 1
 OTHER_EVENT: Final = UDP_EVENT + 2
 EVENTS: Final = UDP_EVENT + 3
 
+#: Places in `Machine.events` behind those of TCP's flags.
+OF_UDP: Final = 256
+OF_ICMP: Final = 257
+OF_OTHER: Final = 258
+
 
 class Machine(NamedTuple):
     """What moves a flow, as read-only arrays.
@@ -30,8 +35,9 @@ class Machine(NamedTuple):
     ----------
     transitions : uint8, shape (2 * EVENTS * STATES,)
         State after, by (side, event, state before); 0 is no entry, before and after.
-    events : uint8, shape (256,)
-        The event of a TCP segment by its flags; a RST counts as exact.
+    events : uint8, shape (512,)
+        The event of a TCP segment by its flags, where a RST counts as exact; behind them those of
+        UDP, ICMP and other protocols.
     handshake : uint8, shape (STATES,)
         1 where a SYN may still set where a side's sequence numbers begin.
     icmp_kinds, icmp_errors : uint8, shape (512,)
@@ -65,7 +71,10 @@ def _events() -> U1:
     segments = (
         Tcp(flags=TcpFlag(flags), sequence=0, acknowledgement=0, payload=0) for flags in range(256)
     )
-    return np.array([tcp.event_of(each, at_next=True) for each in segments], dtype=np.uint8)
+    events = [tcp.event_of(each, at_next=True) for each in segments]
+    found = np.full(512, OTHER_EVENT, dtype=np.uint8)
+    found[: OF_UDP + 2] = [*events, UDP_EVENT, ICMP_EVENT]
+    return found
 
 
 def _handshake() -> U1:

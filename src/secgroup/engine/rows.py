@@ -37,6 +37,8 @@ class Rows(NamedTuple):
     entries : int64, shape (CHUNK + FAR,)
         The record that the index had for the key before the chunk, to be looked at again; 0 is
         none.
+    acts : int64, shape (CHUNK,)
+        What the packet would do to its flow, by the bits below.
     answers : int64, shape (CHUNK,)
         What the rules say, by the bits below; 0 is not asked.
     quoted : uint64, shape (4 * CHUNK,)
@@ -52,6 +54,7 @@ class Rows(NamedTuple):
     tags: I8
     last_words: U8
     entries: I8
+    acts: I8
     answers: I8
     quoted: U8
     listed: I8
@@ -59,6 +62,16 @@ class Rows(NamedTuple):
 
 
 SEEN: Final = 1 << 14
+
+#: Where the parts of `Rows.acts` begin: the sequence number after a segment; the place of the
+#: packet's event in `Machine.events`; then the direction, whether it may move a sequence end,
+#: whether it has a SYN, is a bare one, and whether it takes more than `decide` does at once.
+ACT_EVENT: Final = 32
+ACT_EGRESS: Final = 41
+ACT_MOVES: Final = 42
+ACT_SYN: Final = 43
+ACT_BARE_SYN: Final = 44
+ACT_UNUSUAL: Final = 45
 
 #: Where the parts of `Rows.answers` begin: a `Reason`, NEW unless the allowance forbids it; of
 #: the entry to make its state, weight and set of timeouts; and of an ICMP error, whether it is
@@ -95,6 +108,7 @@ def empty_rows() -> Rows:
         tags=np.full(CHUNK + FAR, NO_KEY, dtype=np.int64),
         last_words=np.zeros(CHUNK, dtype=np.uint64),
         entries=np.zeros(CHUNK + FAR, dtype=np.int64),
+        acts=np.zeros(CHUNK, dtype=np.int64),
         answers=np.zeros(CHUNK, dtype=np.int64),
         quoted=np.zeros(4 * CHUNK, dtype=np.uint64),
         listed=np.zeros(CHUNK, dtype=np.int64),

@@ -13,14 +13,12 @@ from secgroup.engine.kernels import inlined, kernel, prefetch
 from secgroup.engine.kernels.fragment import is_full, recall, remember
 from secgroup.engine.kernels.screen import chosen
 from secgroup.engine.kernels.step import (
-    event_of,
     idle_timeout,
     is_bare_syn,
     is_reset,
     moved,
     moves,
     reset_is_exact,
-    sequence_end,
     state_after,
 )
 from secgroup.engine.kernels.track import (
@@ -72,6 +70,10 @@ from secgroup.engine.machine import STRAY_EVENT, Machine
 from secgroup.engine.placing import AT_NONE, ROWS_FOLLOW
 from secgroup.engine.rows import (
     ABOUT_HAS_KEY,
+    ACT_BARE_SYN,
+    ACT_EGRESS,
+    ACT_EVENT,
+    ACT_UNUSUAL,
     ADMISSIONS,
     ANSWER_STATE,
     ANSWER_TIMEOUTS,
@@ -185,6 +187,7 @@ def make(
     tag: int,
     last: int,
     answer: int,
+    act: int,
     admission: int,
     now_ms: int,
 ) -> int:
@@ -220,7 +223,7 @@ def make(
     flags = (OPENED_EGRESS if egress else 0) | (WEIGHT_TWO if weight == 2 else 0)
     positions = np.int64(0)
     if packets.protocol[i] == _TCP:
-        positions = sequence_end(packets, i)
+        positions = act & LOW_HALF
         flags |= NEXT_ORIGINAL_KNOWN
     elif packets.shape[i] & HAS_ICMP != 0:
         positions = np.int64(packets.icmp_code[i])
@@ -299,7 +302,8 @@ def judge(
     accepted = 0 if refused else 1
     if finish(out, i, accepted, reason, before, after, egress) and reason == _NEW:
         admission = np.int64(settings[ADMISSIONS]) + np.int64(packets.interface[i])
-        made = make(flows, packets, i, entry, tag, last, answer, admission, now_ms)
+        act = np.int64(rows.acts[at])
+        made = make(flows, packets, i, entry, tag, last, answer, act, admission, now_ms)
         if made == 0:
             return NO_SLOT
         out.entry[i] = made
@@ -345,6 +349,7 @@ def follow(
     packets: Packets,
     out: DecisionColumns,
     i: int,
+    act: int,
     entry: int,
     now_ms: int,
 ) -> None:
@@ -353,11 +358,11 @@ def follow(
     line = np.uintp(entry << 3)
     memory = memory_of(words, entry)
     state, known = state_in(memory), flags_in(memory)
-    direction = np.int64(packets.direction[i])
+    direction = act >> ACT_EGRESS & 1
     side = direction ^ (known & OPENED_EGRESS)
     shape, flags = np.int64(packets.shape[i]), np.int64(packets.tcp_flags[i])
     positions = np.int64(words[line + np.uintp(POSITIONS)])
-    event = event_of(machine.events, shape, np.int64(packets.protocol[i]), flags)
+    event = np.int64(machine.events[act >> ACT_EVENT & 0x1FF])
     if is_reset(shape, flags) and not reset_is_exact(
         positions,
         known,
@@ -376,8 +381,8 @@ def follow(
     if after == 0:
         remove(flows, entry)
         return
-    ahead = (sequence_end(packets, i) - (positions >> (32 * side))) & LOW_HALF
-    if moves(machine.handshake, shape, flags, known, state, side, ahead):
+    ahead = (act - (positions >> (32 * side))) & LOW_HALF
+    if moves(machine.handshake, act, known, state, side, ahead):
         words[line + np.uintp(POSITIONS)] = moved(positions, side, ahead)
         memory |= (NEXT_ORIGINAL_KNOWN << side) << FLAGS_BIT
     renew(flows, entry, memory, state, after, now_ms)
@@ -429,7 +434,7 @@ def settle(
                 is_theirs = before != _TIME_WAIT or not is_bare_syn(shape, flags)
         if is_theirs:
             leave_classes(out, i)
-            follow(flows, machine, packets, out, i, entry, now_ms)
+            follow(flows, machine, packets, out, i, np.int64(rows.acts[at]), entry, now_ms)
         else:
             why = judge(flows, packets, rows, out, settings, i, at, entry, before, now_ms)
             if why != 0:
@@ -505,10 +510,10 @@ def decide(
         back += late
         now_ms = max(now_ms, time_ms)
         # 9, as nearly always
-        entry = np.int64(rows.entries[at])
+        entry, act = np.int64(rows.entries[at]), np.int64(rows.acts[at])
         line = np.uintp(entry << 3)
-        egress = np.uint64(packets.direction[i])
-        swap = np.uint64(0) - egress
+        egress = act >> ACT_EGRESS & 1
+        swap = np.uint64(0 - egress)
         differ_lo = (packets.source_lo[i] ^ packets.destination_lo[i]) & swap
         differ_hi = (packets.source_hi[i] ^ packets.destination_hi[i]) & swap
         other = words[line] ^ packets.destination_lo[i] ^ differ_lo
@@ -520,14 +525,13 @@ def decide(
         positions = np.int64(words[line + np.uintp(POSITIONS)])
         memory = np.int64(words[line + np.uintp(MEMORY)])
         state, known = state_in(memory), flags_in(memory)
-        shape, flags = np.int64(packets.shape[i]), np.int64(packets.tcp_flags[i])
-        side = np.int64(egress) ^ (known & OPENED_EGRESS)
-        event = event_of(machine.events, shape, np.int64(packets.protocol[i]), flags)
+        side = egress ^ (known & OPENED_EGRESS)
+        event = np.int64(machine.events[np.uintp(act >> ACT_EVENT & 0x1FF)])
         after = state_after(machine.transitions, side, event, state)
         usual = (other == 0) & ((now_ms - times) & LOW_HALF < timeout_in(timeouts_ms, memory))
-        usual &= (tag >= 0) & (out.acl_rule_number[i] >= -1) & (shape & FIRST_FRAGMENT == 0)
-        usual &= (not is_reset(shape, flags)) & (rows.answers[at] == 0)
-        usual &= (after != 0) & ((state != _TIME_WAIT) | (not is_bare_syn(shape, flags)))
+        usual &= (tag >= 0) & (out.acl_rule_number[i] >= -1) & (rows.answers[at] == 0)
+        usual &= (act >> ACT_UNUSUAL == 0) & (after != 0)
+        usual &= (state != _TIME_WAIT) | (act >> ACT_BARE_SYN & 1 == 0)
         if not usual:
             why = settle(
                 flows, firsts, machine, packets, rows, out, settings, row, row - begin, now_ms
@@ -538,12 +542,12 @@ def decide(
                 reached = row
                 break
             continue
-        ahead = (sequence_end(packets, row) - (positions >> (32 * side))) & LOW_HALF
+        ahead = (act - (positions >> (32 * side))) & LOW_HALF
         out.entry[i] = entry
         out.state_before[i] = state
         out.state_after[i] = after
         # Written in any case: whether a packet is ahead is nobody's guess.
-        further = moves(machine.handshake, shape, flags, known, state, side, ahead)
+        further = moves(machine.handshake, act, known, state, side, ahead)
         positions = moved(positions, side, chosen(further, ahead, 0))
         words[line + np.uintp(POSITIONS)] = positions
         memory |= chosen(further, NEXT_ORIGINAL_KNOWN << side, 0) << FLAGS_BIT

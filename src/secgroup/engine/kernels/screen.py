@@ -149,9 +149,10 @@ def screen(
     count = np.int64(0)
     for place in range(stop - start):
         at, i = np.uintp(place), np.uintp(start + place)
-        code = np.int64(tags[at])
+        is_here = tags[at] != NOWHERE
+        code = max(np.int64(tags[at]), 0)
         egress = code >> 1 & 1
-        line = np.uintp((max(code, 0) >> 12) * LINE_WORDS)
+        line = np.uintp((code >> 12) * LINE_WORDS)
         # All ones on egress: exchanges both ends, without a branch that nobody can predict.
         swap = np.uint64(0 - egress)
         to_hi, to_lo = packets.destination_hi[i], packets.destination_lo[i]
@@ -182,9 +183,9 @@ def screen(
         last_words[at] |= np.uint64(((rest & OWNER) | named << 24) << 32)
         tag = chosen(place_of & HAS_NO_KEY == 0, 0, NO_KEY)
         tag = chosen(special, NOT_EXAMINED, tag)
-        tags[at] = chosen(code == NOWHERE, NOWHERE, tag)
+        tags[at] = chosen(is_here, tag, NOWHERE)
         listed[np.uintp(count)] = place
-        count += (special | (acl == 0)) & (code != NOWHERE)
+        count += (special | (acl == 0)) & is_here
     return count
 
 

@@ -3,9 +3,10 @@
 import numpy as np
 
 from secgroup.conntrack.state import State
-from secgroup.engine.kernels import inlined
+from secgroup.engine.kernels import inlined, kernel
 from secgroup.engine.kernels.screen import chosen
 from secgroup.engine.layout import (
+    FIRST_FRAGMENT,
     HAS_ICMP,
     HAS_TCP,
     I8,
@@ -13,18 +14,21 @@ from secgroup.engine.layout import (
     NEXT_ORIGINAL_KNOWN,
     STATES,
     U1,
-    Packets,
+    U4,
 )
-from secgroup.engine.machine import (
-    EVENTS,
-    ICMP_EVENT,
-    OTHER_EVENT,
-    STRAY_EVENT,
-    UDP_EVENT,
+from secgroup.engine.machine import EVENTS, OF_ICMP, OF_OTHER, OF_UDP, STRAY_EVENT
+from secgroup.engine.rows import (
+    ACT_BARE_SYN,
+    ACT_EGRESS,
+    ACT_EVENT,
+    ACT_MOVES,
+    ACT_SYN,
+    ACT_UNUSUAL,
 )
 
 _SYN_SENT = int(State.SYN_SENT)
 _UDP = 17
+_TCP_BIT = 4
 _FIN = 1
 _SYN = 2
 _RST = 4
@@ -44,20 +48,25 @@ def is_reset(shape: int, flags: int) -> bool:
 
 
 @inlined
-def sequence_end(packets: Packets, i: int) -> int:
-    """Return the sequence number after a segment; SYN and FIN count one each."""
-    row = np.uintp(i)
-    flags = np.int64(packets.tcp_flags[row])
-    length = np.int64(packets.payload[row]) + (flags >> 1 & 1) + (flags & 1)
-    return (np.int64(packets.sequence[row]) + length) & LOW_HALF
+def event_at(shape: int, protocol: int, flags: int) -> int:
+    """Return the place in `Machine.events` of what a packet is to its flow's machine."""
+    other = chosen(shape & HAS_ICMP != 0, OF_ICMP, OF_OTHER)
+    other = chosen(protocol == _UDP, OF_UDP, other)
+    return chosen(shape & HAS_TCP != 0, flags, other)
 
 
 @inlined
-def event_of(events: U1, shape: int, protocol: int, flags: int) -> int:
-    """Return the event that a packet is to its flow's machine; a RST counts as exact."""
-    other = chosen(shape & HAS_ICMP != 0, ICMP_EVENT, OTHER_EVENT)
-    other = chosen(protocol == _UDP, UDP_EVENT, other)
-    return chosen(shape & HAS_TCP != 0, np.int64(events[np.uintp(flags)]), other)
+def act_of(
+    shape: int, protocol: int, flags: int, direction: int, sequence: int, payload: int
+) -> int:
+    """Return what a packet would do to its flow, by the bits of `Rows.acts`."""
+    end = (sequence + payload + (flags >> 1 & 1) + (flags & 1)) & LOW_HALF
+    is_segment, resets = shape >> _TCP_BIT & 1, flags >> 2 & 1
+    opens = is_segment & (flags & (_FIN | _SYN | _RST | _ACK) == _SYN)
+    unusual = (is_segment & resets) | (shape & FIRST_FRAGMENT != 0)
+    act = end | event_at(shape, protocol, flags) << ACT_EVENT | direction << ACT_EGRESS
+    act |= (is_segment & (resets ^ 1)) << ACT_MOVES | (flags >> 1 & 1) << ACT_SYN
+    return act | opens << ACT_BARE_SYN | unusual << ACT_UNUSUAL
 
 
 @inlined
@@ -66,7 +75,7 @@ def opening_state(events: U1, transitions: U1, shape: int, protocol: int, flags:
 
     Preconditions: ICMP is a query.
     """
-    event = event_of(events, shape, protocol, flags)
+    event = np.int64(events[event_at(shape, protocol, flags)])
     if is_reset(shape, flags):
         event = STRAY_EVENT
     return np.int64(transitions[event * STATES])
@@ -98,9 +107,7 @@ def reset_is_exact(
 
 
 @inlined
-def moves(
-    handshake: U1, shape: int, flags: int, known: int, state: int, side: int, ahead: int
-) -> bool:
+def moves(handshake: U1, act: int, known: int, state: int, side: int, ahead: int) -> bool:
     """Tell whether a packet moves the highest sequence end of its side: a segment without RST.
 
     Parameters
@@ -109,10 +116,10 @@ def moves(
         How far its own end is ahead, modulo 2**32.
 
     """
-    begins = (flags & _SYN != 0) & (handshake[np.uintp(state)] != 0)
+    begins = (act >> ACT_SYN & 1 != 0) & (handshake[np.uintp(state)] != 0)
     unknown = known & (NEXT_ORIGINAL_KNOWN << side) == 0
     further = unknown | begins | ((ahead > 0) & (ahead < 0x80000000))
-    return further & (shape & HAS_TCP != 0) & (flags & _RST == 0)
+    return further & (act >> ACT_MOVES & 1 != 0)
 
 
 @inlined
@@ -127,3 +134,28 @@ def moved(positions: int, side: int, ahead: int) -> int:
 def idle_timeout(timeouts_ms: I8, timeouts: int, state: int) -> int:
     """Return how long a flow may be idle, in milliseconds, by its set of timeouts and state."""
     return np.int64(timeouts_ms[np.uintp(timeouts * STATES + state)])
+
+
+@kernel
+def tell_acts(
+    direction: U1,
+    shape: U1,
+    protocol: U1,
+    tcp_flags: U1,
+    sequence: U4,
+    payload: U4,
+    start: int,
+    stop: int,
+    acts: I8,
+) -> None:
+    """Write `act_of` each packet: of columns, so that LLVM makes vectors of it."""
+    for place in range(stop - start):
+        i = np.uintp(start + place)
+        acts[np.uintp(place)] = act_of(
+            np.int64(shape[i]),
+            np.int64(protocol[i]),
+            np.int64(tcp_flags[i]),
+            np.int64(direction[i]),
+            np.int64(sequence[i]),
+            np.int64(payload[i]),
+        )
