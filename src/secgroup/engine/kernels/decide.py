@@ -487,14 +487,21 @@ def decide(
         The row to go on with: `stop`, or one where `settings[WHY]` says why it stopped there.
 
     """
-    words, control, timeouts_ms = flows.words, flows.control, flows.timeouts_ms
+    index, words, timeouts_ms = flows.index, flows.words, flows.timeouts_ms
+    control = flows.control
+    bits, frontier = np.int64(control[BITS]), np.int64(control[FRONTIER])
     marked = marks.shape[0] > 0
     now_ms, back = np.int64(control[NOW_MS]), np.int64(0)
     boundary_ms = (now_ms // 1000 + 1) * 1000
     reached = stop
     for row in range(start, stop):
         i, at = np.uintp(row), np.uintp(row - begin)
-        prefetch(words, np.int64(rows.entries[at + np.uintp(FAR)]) << 3)
+        ahead = np.int64(rows.entries[at + np.uintp(FAR)])
+        prefetch(words, ahead << 3)
+        if ahead == 0:
+            prefetch(
+                index, home_of(bits, frontier, max(0, np.int64(rows.tags[at + np.uintp(FAR)])))
+            )
         tag = np.int64(rows.tags[at])
         if tag == NOWHERE:
             leave_undecided(out, row, _MALFORMED if marked and marks[i] == AT_NONE else 0)
