@@ -20,14 +20,33 @@ from secgroup.engine.batch import Batch
 from secgroup.engine.columnar import batch_from
 from secgroup.engine.compile import Compiled
 from secgroup.engine.engine import Engine, checked
-from secgroup.engine.kernels.cores import join, share
-from secgroup.engine.layout import RECORD_WORDS, U1, Packets
+from secgroup.engine.kernels.cores import gather, scatter, share
+from secgroup.engine.layout import (
+    RECORD_WORDS,
+    U1,
+    Packets,
+    empty_decisions,
+    empty_packets,
+)
 from secgroup.model.network import Network
 
 _T = TypeVar("_T")
 
+_NO_MARKS: Final[U1] = np.zeros(0, dtype=np.uint8)
+
 #: Batches under this are decided without threads: to wake one takes longer.
 _FEW: Final = 2048
+
+
+class _Room:
+    """Memory for the rows of each core of a batch."""
+
+    def __init__(self, cores: int, count: int) -> None:
+        self.rows = np.zeros((cores, count), dtype=np.int32)
+        self.counts = np.zeros(cores, dtype=np.int64)
+        self.times_ms = np.zeros(count, dtype=np.int64)
+        self.parts = [empty_packets(count) for _ in range(cores)]
+        self.marks = [np.zeros(count, dtype=np.uint8) for _ in range(cores)]
 
 
 class Cores:
@@ -69,6 +88,7 @@ class Cores:
         self._engines = (first, *others)
         self._pool = ThreadPoolExecutor(max(1, cores - 1))
         self._stepped_back = 0
+        self._room = _Room(cores, 0)
 
     @property
     def network(self) -> Network:
@@ -150,25 +170,34 @@ class Cores:
         # In one thread: afterwards there is nothing left to build.
         self.compiled.build(packets.interface)
         cores, count = len(self._engines), len(batch)
-        whose, times_ms = np.empty(count, dtype=np.uint8), np.empty(count, dtype=np.int64)
-        mine = np.empty((cores, count), dtype=np.int32)
-        now_ms = share(packets, quotes, self.now_ms, whose, mine, times_ms)
+        room = self._room_for(count)
+        times_ms, marks = room.times_ms[:count], _NO_MARKS if marks is None else marks
+        now_ms = share(packets, quotes, self.now_ms, room.rows, room.counts, times_ms)
+        counts = room.counts.tolist()
+        rows = [room.rows[core, : counts[core]] for core in range(cores)]
 
         def decide(core: int) -> Decisions:
-            part = packets._replace(time_ms=times_ms, interface=mine[core])
+            part = Packets._make(column[: counts[core]] for column in room.parts[core])
+            gather(packets, marks, times_ms, rows[core], part, room.marks[core])
             engine = self._engines[core]
-            decisions = engine.decide(Batch(packets=part, quotes=quotes), marks)
+            decisions = engine.decide(
+                Batch(packets=part, quotes=quotes),
+                room.marks[core][: counts[core]] if len(marks) else None,
+            )
             engine.advance(now_ms)
             return decisions
 
         parts = self._each(decide, count)
-        out = parts[0].columns
+        out = empty_decisions(count)
         firsts = np.cumsum([0, *(len(each.firsts_compiled) for each in parts)]).tolist()
 
         def put_together(share: int) -> None:
-            begin, end = (count * each // cores for each in (share, share + 1))
+            # Each thread writes rows of its own: no two of them want the same cache line.
             for core, each in enumerate(parts):
-                join(whose, core, cores, firsts[core], each.columns, out, begin, end)
+                begin, end = np.searchsorted(
+                    rows[core], [count * share // cores, count * (share + 1) // cores]
+                ).tolist()
+                scatter(each.columns, rows[core], core, cores, firsts[core], begin, end, out)
 
         self._each(put_together, count)
         is_late = (packets.time_ms < times_ms) & (packets.interface >= 0) & (out.reason != 0)
@@ -183,6 +212,12 @@ class Cores:
             ),
             firsts_compiled=tuple(each for part in parts for each in part.firsts_compiled),
         )
+
+    def _room_for(self, count: int) -> "_Room":
+        """Return room for a batch; the next one's will be the same."""
+        if len(self._room.times_ms) < count:
+            self._room = _Room(len(self._engines), count)
+        return self._room
 
     def _each(self, work: Callable[[int], _T], count: int) -> list[_T]:
         """Return what each core's work on a batch comes to: the first one's is done here."""
