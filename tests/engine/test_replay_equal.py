@@ -217,9 +217,10 @@ def test_the_example_gives_the_same_outputs(both: Both) -> None:
     assert both.agree(str(network), str(capture), outputs=ALL) == 0
 
 
+@pytest.mark.parametrize("cores", ["1", "2"])
 @pytest.mark.parametrize("size", [1, 3, 50])
-def test_the_size_of_batches_does_not_count(
-    both: Both, size: int, monkeypatch: pytest.MonkeyPatch
+def test_the_size_of_batches_and_threads_do_not_count(
+    both: Both, size: int, cores: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from secgroup.engine import capture as captures
 
@@ -230,7 +231,8 @@ def test_the_size_of_batches_does_not_count(
     capture = both.folder / "x.pcapng"
     capture.write_bytes(pcapng(some_packets(Random(size), 150), names=("zero", "one")))
     names = [str(both.folder / f"{each}.json") for each in ("network", "later")]
-    both.agree(names[0], str(capture), "--change", f"14={names[1]}")
+    both.agree(names[0], str(capture), "--change", f"14={names[1]}", "--cores", cores)
+    both.agree(names[0], str(capture), "--against", names[1], "--cores", cores, outputs=ALL[:3])
 
 
 def test_a_cut_capture_is_the_same_up_to_the_damage(both: Both) -> None:

@@ -64,6 +64,11 @@ if TYPE_CHECKING:
     default="reference",
     help="compiled: the same answers for whole batches; compiles itself when first used.",
 )
+@click.option(
+    "--cores",
+    type=click.IntRange(min=1),
+    help="From 2 on, reading and writing have threads of their own; all there are, if not said.",
+)
 @click.option("--json", "as_json", is_flag=True, help="The summary for machines.")
 @click.option("--fail-on", type=click.Choice(["rejected"]), help="Exit 1 if there are any.")
 def command(network: "Network", capture: str, **options: Any) -> int:

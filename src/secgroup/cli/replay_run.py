@@ -134,10 +134,12 @@ class _ByEngine:
         against: "tuple[str, Network] | None",
         changes: "list[Change]",
         kept: dict[str, Any],
+        cores: int,
     ) -> None:
         from secgroup.engine.aggregate import secret_of
         from secgroup.replay.columns import ColumnFirewall
 
+        self._cores = cores
         self._network = network
         self._secret = secret_of(int.from_bytes(os.urandom(16)))
         chance: dict[str, Any] = {"secret": self._secret, "key": os.urandom(16)}
@@ -156,18 +158,21 @@ class _ByEngine:
             changes=self._changes,
             against=self._against,
             sinks=list(_column_sinks(outputs, self._firewall, self._secret, stack)),
+            is_beside=self._cores > 1,
         )
 
     def _steps(self, source: Source, *, decapsulate: bool) -> "Iterator[tuple[int, Rows]]":
         import numpy as np
 
-        from secgroup.engine.capture import read_batches
+        from secgroup.engine.capture import ahead, read_batches
 
         key = None
         if self._firewall.compares_packets:
             key = np.frombuffer(os.urandom(16), dtype=np.uint64).copy()
         batches = read_batches(source.stream, decapsulate=decapsulate, source=source.name, key=key)
-        yield from self._run.steps(batches)
+        # Of a pipe nobody knows when more comes, and an interrupt should not wait for it.
+        is_ahead = self._cores > 1 and source.stream.seekable()
+        yield from self._run.steps(ahead(batches) if is_ahead else batches)
 
     def go(self, source: Source, progress: "Progress", *, decapsulate: bool) -> None:
         for count, _ in self._steps(source, decapsulate=decapsulate):
@@ -216,7 +221,8 @@ def replay_by(
         given.append(SEVERAL_INTERFACES)
     if obstacle(given) is None:
         try:
-            return _ByEngine(network, against, changes, kept)
+            cores = options["cores"] or os.cpu_count() or 1
+            return _ByEngine(network, against, changes, kept, cores)
         except InputError:
             # More rules than AWS allows, say; or what the definition complains of as well.
             pass

@@ -5,7 +5,7 @@ find and read the frames; where they stop, at a section, an interface, an odd cl
 the end, the plain reader reads on, so that each error is its own.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -54,6 +54,8 @@ BATCH: Final = 65_536
 _WINDOW: Final = 1 << 20
 #: Chunks that a thread makes at once.
 _CHUNKS: Final = 16
+#: Batches that are remembered: one is read, one waits, one is decided, one is written.
+_ROOMS: Final = 4
 
 
 class Batch(NamedTuple):
@@ -85,7 +87,7 @@ def read_batches(
     source: str | None = None,
     size: int = BATCH,
     key: U8 | None = None,
-) -> Iterator[Batch]:
+) -> Generator[Batch, None, None]:
     """Read a capture into columns: pcap or pcapng, plain or gzip.
 
     Parameters
@@ -119,6 +121,17 @@ def read_batches(
     with closing(ByteStream(path, source, beside=iter if is_live else _beside)) as octets:
         reader = _Pcapng if is_pcapng(octets) else _Pcap
         yield from reader(octets, options).batches()
+
+
+def ahead(batches: Generator[Batch, None, None]) -> Iterator[Batch]:
+    """Yield the same, each read in a thread while the one before it is used."""
+    with closing(batches), ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(next, batches, None)
+        while (batch := coming.result()) is not None:
+            coming = pool.submit(next, batches, None)
+            yield batch
+            # Nobody but its user has it now, so that its memory can be used again.
+            del batch
 
 
 def _beside(chunks: Iterator[bytes]) -> Iterator[bytes]:
@@ -214,11 +227,11 @@ class _Reader:
             yield self._end_batch()
 
     def _begin_batch(self) -> None:
-        """Go on to fill a room that is free; the last two are remembered."""
+        """Go on to fill a room that is free; the last ones are remembered."""
         room = next((each for each in self._rooms if each.is_free), None)
         if room is None:
             room = Room(self._options.size, with_digests=self._options.key is not None)
-            self._rooms = [*self._rooms[-1:], room]
+            self._rooms = [*self._rooms[1 - _ROOMS :], room]
         self._frames, self._packets = room.frames, room.packets
         self._quotes = packets_room(0)
         self._row = self._quoted = 0

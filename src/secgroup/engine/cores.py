@@ -24,6 +24,7 @@ from secgroup.engine.kernels.cores import gather, scatter, share
 from secgroup.engine.layout import (
     RECORD_WORDS,
     U1,
+    DecisionColumns,
     Packets,
     empty_decisions,
     empty_packets,
@@ -202,16 +203,7 @@ class Cores:
         self._each(put_together, count)
         is_late = (packets.time_ms < times_ms) & (packets.interface >= 0) & (out.reason != 0)
         self._stepped_back += int(np.count_nonzero(is_late))
-        return Decisions(
-            columns=out,
-            batch=batch,
-            compiled=self.compiled,
-            firsts=Packets._make(
-                np.concatenate(columns)
-                for columns in zip(*(each.firsts for each in parts), strict=True)
-            ),
-            firsts_compiled=tuple(each for part in parts for each in part.firsts_compiled),
-        )
+        return _together(batch, parts, out)
 
     def _room_for(self, count: int) -> "_Room":
         """Return room for a batch; the next one's will be the same."""
@@ -276,6 +268,20 @@ class Cores:
             for owner, weight in each.weights().items():
                 found[owner] = found.get(owner, 0) + weight
         return found
+
+
+def _together(batch: Batch, parts: list[Decisions], out: DecisionColumns) -> Decisions:
+    """Return the decisions of all cores as one's."""
+    return Decisions(
+        columns=out,
+        batch=batch,
+        compiled=parts[0].compiled,
+        firsts=Packets._make(
+            np.concatenate(columns)
+            for columns in zip(*(each.firsts for each in parts), strict=True)
+        ),
+        firsts_compiled=tuple(each for part in parts for each in part.firsts_compiled),
+    )
 
 
 def is_finite(switches: Switches) -> bool:

@@ -5,6 +5,7 @@ writes it, byte for byte.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from typing import Final, Protocol
 
 import numpy as np
@@ -21,6 +22,7 @@ from secgroup.errors import AmbiguousAddressError
 from secgroup.model.interface import NetworkInterface
 from secgroup.model.network import Network
 from secgroup.net.direction import Direction
+from secgroup.replay.beside import Beside
 from secgroup.replay.change import Change, Schedule
 from secgroup.replay.columns import ColumnFirewall
 from secgroup.replay.firewall import ClockStep
@@ -155,6 +157,8 @@ class ColumnRun:
         Decides the same frames with another network.
     sinks : iterable of ColumnSink
         What takes the decisions of `firewall`.
+    is_beside : bool
+        They take them in a thread, while the next ones are made.
 
     """
 
@@ -165,11 +169,13 @@ class ColumnRun:
         changes: Iterable[Change] = (),
         against: ColumnFirewall | None = None,
         sinks: Iterable[ColumnSink] = (),
+        is_beside: bool = False,
     ) -> None:
         self._firewall = firewall
         self._against = against
         self._schedule = Schedule(changes)
         self._sinks = tuple(sinks)
+        self._beside = Beside(is_thread=is_beside)
         self._tally = Tally(firewall.network)
         self._use()
 
@@ -178,7 +184,9 @@ class ColumnRun:
             sink.use(self._firewall.interfaces, self._firewall.acl_ids)
 
     def steps(self, batches: Iterable[Batch]) -> Iterator[tuple[int, Rows]]:
-        """Yield how many frames have been decided, and their rows, when all outputs have them.
+        """Yield how many frames have been decided, and their rows, which all outputs get.
+
+        The rows hold until the next ones are asked for.
 
         Raises
         ------
@@ -188,23 +196,35 @@ class ColumnRun:
             As `batches` and the sinks.
 
         """
+        try:
+            for batch in batches:
+                yield from self._steps(batch)
+        finally:
+            self._beside.rest()
+        self._beside.finish()
+
+    def _steps(self, batch: Batch) -> Iterator[tuple[int, Rows]]:
         tally = self._tally
-        for batch in batches:
-            times_ns, count = batch.frames.time_ns, batch.frames.time_ns.shape[0]
-            if tally.first_ns is None and count:
-                tally.first_ns = int(times_ns[0])
-            begin = 0
-            while begin < count:
-                self._change(int(batch.frames.number[begin]), int(times_ns[begin]))
-                end = self._next_change(times_ns, begin)
-                rows = self._decide(batch, begin, end)
-                tally.frames += end - begin
-                for sink in self._sinks:
-                    sink.take(rows)
-                if self._against is not None:
-                    self._against.decide(batch, begin, end)
-                yield end - begin, rows
-                begin = end
+        times_ns, count = batch.frames.time_ns, batch.frames.time_ns.shape[0]
+        if tally.first_ns is None and count:
+            tally.first_ns = int(times_ns[0])
+        begin = 0
+        while begin < count:
+            self._change(int(batch.frames.number[begin]), int(times_ns[begin]))
+            end = self._next_change(times_ns, begin)
+            rows = self._decide(batch, begin, end)
+            tally.frames += end - begin
+            self._beside.do(partial(self._take, rows))
+            if self._against is not None:
+                # It writes into the same batch.
+                self._beside.finish()
+                self._against.decide(batch, begin, end)
+            yield end - begin, rows
+            begin = end
+
+    def _take(self, rows: Rows) -> None:
+        for sink in self._sinks:
+            sink.take(rows)
 
     def _decide(self, batch: Batch, begin: int, end: int) -> Rows:
         try:
@@ -228,6 +248,7 @@ class ColumnRun:
 
     def _change(self, frame: int, time_ns: int) -> None:
         for change in self._schedule.due(frame, time_ns):
+            self._beside.finish()
             self._firewall.change(change.network)
             self._tally.networks.append(change.network)
             for sink in self._sinks:
@@ -236,6 +257,7 @@ class ColumnRun:
 
     def finish(self, *, damage: str | None = None) -> Summary:
         """Complete the outputs, and say what was found."""
+        self._beside.finish()
         for sink in self._sinks:
             sink.finish()
         fill(self._tally, self._firewall)

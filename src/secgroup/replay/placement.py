@@ -122,6 +122,7 @@ class Placement:
         self._secret = secret
         self._places = Places(secret)
         self._room = (empty_packets(0), *_row_columns(0))
+        self._other_room = (empty_packets(0), *_row_columns(0))
 
     @property
     def compares_packets(self) -> bool:
@@ -302,6 +303,8 @@ class Placement:
         senders, receivers = columns[SENDER], columns[RECEIVER]
         scopes, causes = columns[SCOPE], columns[CAUSE]
         needed = count_rows(numbers, senders, receivers, 0, count)
+        # Two by turns: what the last one says may still be written while this one is decided.
+        self._room, self._other_room = self._other_room, self._room
         if self._room[1].shape[0] < needed:
             self._room = (empty_packets(2 * needed), *_row_columns(2 * needed))
         room, out_frames, out_times, out_scopes, marks = self._room
