@@ -264,7 +264,17 @@ def test_row_groups_are_written_as_they_fill(monkeypatch):
     writer.use(INTERFACES, ACL_IDS)
     placed = some(2500)
     for begin in range(0, 2500, 500):
-        writer.write(table.rows(placed[begin : begin + 500]))
+        rows = table.rows(placed[begin : begin + 500])
+        writer.write(rows)
+        # Their memory is used again as soon as they have been taken.
+        for column in (
+            *rows.packets,
+            *rows.decisions,
+            rows.frames,
+            rows.times_ns,
+            rows.connections,
+        ):
+            column.fill(1)
     writer.finish()
     found = pyarrow.parquet.ParquetFile(io.BytesIO(stream.getvalue()))
     assert found.metadata.num_row_groups == 3

@@ -44,6 +44,9 @@ BUFFER_SIZE: Final = 1 << 20
 #: Decisions in a row group of a Parquet file: what is held until they are written.
 ROW_GROUP: Final = 1 << 18
 
+#: Columns that grow from row to row: a Parquet file has their differences.
+_BY_DIFFERENCE: Final = ("frame", "time_ns")
+
 #: Bytes of a line's numbers and addresses, at most.
 _VALUES_SIZE: Final = 8 * 20 + 2 * 47 + 4 * 4
 
@@ -344,7 +347,10 @@ class ParquetWriter:
         self._file: Any = pyarrow.parquet.ParquetWriter(
             stream,
             self._columns.schema,
-            compression="zstd",
+            # What a row group is chosen by; of texts it would cost more than all their pages.
+            write_statistics=[*_BY_DIFFERENCE, "connection", "srcport", "dstport"],
+            column_encoding=dict.fromkeys(_BY_DIFFERENCE, "DELTA_BINARY_PACKED"),
+            compression="snappy",
             use_dictionary=[*words, "rule_ids.list.element"],
         )
         self._held: list[Any] = []
@@ -398,7 +404,8 @@ def _selected(rows: Rows, kept: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> R
 def _numbers(values: Any, known: Any = None) -> Any:
     import pyarrow
 
-    return pyarrow.array(values, mask=None if known is None else ~known)
+    # A copy: Arrow would share the memory, which is filled again before it is written.
+    return pyarrow.array(values.copy(), mask=None if known is None else ~known)
 
 
 def _addresses(family: U1, hi: U8, lo: U8, known: Any) -> Any:

@@ -216,9 +216,7 @@ class ColumnRun:
             tally.frames += end - begin
             self._beside.do(partial(self._take, rows))
             if self._against is not None:
-                # It writes into the same batch.
-                self._beside.finish()
-                self._against.decide(batch, begin, end)
+                self._against.decide(_for_another(batch), begin, end)
             yield end - begin, rows
             begin = end
 
@@ -273,6 +271,16 @@ class ColumnRun:
             left=tuple(self._schedule.left),
             differences=compared,
         )
+
+
+def _for_another(batch: Batch) -> Batch:
+    """Return the batch for a second firewall: it says where packets are in columns of its own."""
+    packets = batch.packets
+    return batch._replace(
+        packets=packets._replace(
+            interface=packets.interface.copy(), direction=packets.direction.copy()
+        )
+    )
 
 
 def comments_of(
