@@ -40,6 +40,7 @@ from secgroup.flowlog.fields import DEFAULT_FORMAT
 from secgroup.model.network import Network
 from secgroup.net.capture import read_capture
 from secgroup.replay.batched import ColumnRun, ColumnSink, DecisionColumns, FlowLogColumns
+from secgroup.replay.beside import ahead
 from secgroup.replay.columns import ColumnFirewall
 from secgroup.replay.firewall import Firewall
 from secgroup.replay.run import DecisionSink, FlowLogSink, Run
@@ -152,7 +153,7 @@ class Outputs:
     flow_log: Path | None = None
 
 
-def replay(around: Network, capture: Path, outputs: Outputs) -> tuple[int, int]:
+def replay(around: Network, capture: Path, outputs: Outputs, cores: int = 1) -> tuple[int, int]:
     """Replay by the engine; return frames and decisions."""
     secret = secret_of(SEED)
     firewall = ColumnFirewall(around, secret=secret, key=b"figures")
@@ -166,9 +167,10 @@ def replay(around: Network, capture: Path, outputs: Outputs) -> tuple[int, int]:
             columns = RecordColumns(DEFAULT_FORMAT, firewall.rule_sets.__getitem__)
             log = flow_log_writer(outputs.flow_log, columns)
             sinks.append(FlowLogColumns(aggregator, stack.enter_context(log)))
-        run = ColumnRun(firewall, sinks=sinks)
+        run = ColumnRun(firewall, sinks=sinks, is_beside=cores > 1)
+        batches = read_batches(capture)
         frames = decided = 0
-        for count, rows in run.steps(read_batches(capture)):
+        for count, rows in run.steps(ahead(batches) if cores > 1 else batches):
             frames += count
             decided += int(np.count_nonzero(rows.decisions.reason))
         for sink in sinks:
@@ -249,10 +251,12 @@ def figures(
                 flow_log=folder / f"out{log}",
             )
             frames, decided, wall = rates(partial(replay, around, capture, outputs), runs)
+            _, _, both = rates(partial(replay, around, capture, outputs, 2), runs)
             held = ("yes" if frames >= bar else "NO") if name == "once" else ""
             yield (
                 f"{name:<6} {title:<44} {frames:6.2f} M packets/s  >= {bar:g} {held:<4}"
-                f" {decided:6.2f} M decisions/s  ({wall:.2f} M packets/s by the wall)"
+                f" {decided:6.2f} M decisions/s  by the wall {wall:.2f} M packets/s,"
+                f" two cores {both:.2f}: {both / wall:.2f} x"
             )
         capture.unlink()
 

@@ -164,7 +164,8 @@ class _ByEngine:
     def _steps(self, source: Source, *, decapsulate: bool) -> "Iterator[tuple[int, Rows]]":
         import numpy as np
 
-        from secgroup.engine.capture import ahead, read_batches
+        from secgroup.engine.capture import read_batches
+        from secgroup.replay.beside import ahead
 
         key = None
         if self._firewall.compares_packets:

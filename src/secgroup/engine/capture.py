@@ -123,17 +123,6 @@ def read_batches(
         yield from reader(octets, options).batches()
 
 
-def ahead(batches: Generator[Batch, None, None]) -> Iterator[Batch]:
-    """Yield the same, each read in a thread while the one before it is used."""
-    with closing(batches), ThreadPoolExecutor(1) as pool:
-        coming = pool.submit(next, batches, None)
-        while (batch := coming.result()) is not None:
-            coming = pool.submit(next, batches, None)
-            yield batch
-            # Nobody but its user has it now, so that its memory can be used again.
-            del batch
-
-
 def _beside(chunks: Iterator[bytes]) -> Iterator[bytes]:
     """Yield the same, made in a thread that is a few ahead."""
     with ThreadPoolExecutor(1) as pool:

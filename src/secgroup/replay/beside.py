@@ -1,11 +1,25 @@
-"""`Beside`: a thread that writes what has been decided while the next packets are decided.
+"""What is done in threads while packets are decided: reading `ahead`, and writing `Beside`.
 
-Owns the order: one piece of work at a time, as they were given. An error is raised where the
-next piece is given, or where all are waited for.
+Owns the order: one piece of work at a time, as they were given. An error is raised where its
+result is taken, the next piece is given, or all are waited for.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import closing
+
+from secgroup.engine.capture import Batch
+
+
+def ahead(batches: Generator[Batch, None, None]) -> Iterator[Batch]:
+    """Yield the same, each read in a thread while the one before it is used."""
+    with closing(batches), ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(next, batches, None)
+        while (batch := coming.result()) is not None:
+            coming = pool.submit(next, batches, None)
+            yield batch
+            # Nobody but its user has it now, so that its memory can be used again.
+            del batch
 
 
 class Beside:
