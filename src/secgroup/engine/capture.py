@@ -352,15 +352,9 @@ class _Pcap(_Reader):
         if self._links[0] == UNREADABLE:
             self._cursor[CURSOR_CAUSE] = LOOK
             return self._row
+        big, unit_ns = int(self._header.order == ">"), self._header.unit_ns
         return walk_pcap(
-            self._octets,
-            self._end,
-            self._base,
-            int(self._header.order == ">"),
-            self._header.unit_ns,
-            self._frames,
-            self._row,
-            self._cursor,
+            self._octets, self._end, self._base, big, unit_ns, self._frames, self._row, self._cursor
         )
 
     def _look(self) -> CaptureInterface | Record | None:
