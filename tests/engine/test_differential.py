@@ -131,3 +131,18 @@ def test_planted_difference_is_found_made_small_and_kept(
     monkeypatch.undo()
     assert compare(read(path)) is None
     assert np.all(engine_module.MACHINE.transitions >= 0)
+
+
+@compiled
+def test_soak_keeps_what_parts_the_two(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from tests.soak.__main__ import keep
+    from tests.soak.play import play
+
+    plant_timeout(monkeypatch, State.SYN_SENT)
+    seed, different, *_ = next(played for played in map(play, range(3, 100, 5)) if played[1])
+    assert different is not None
+    path = keep(seed, different, tmp_path)
+    assert path is not None
+    assert compare(read(path)) is not None
+    monkeypatch.undo()
+    assert compare(read(path)) is None
