@@ -17,6 +17,7 @@ from secgroup.net.address import ALL_IPV4, parse_prefix
 from secgroup.net.direction import Direction
 from secgroup.net.ports import parse_service
 from secgroup.policy.resolve import Policy
+from tests.engine.meaning import meaning
 from tests.support.traces import make_network
 from tests.support.traces.networks import GROUPS
 
@@ -201,3 +202,17 @@ def test_a_prefix_list_with_everything_is_not_open(network: Network) -> None:
 
     assert opened(ALL_IPV4) == 3
     assert opened(PrefixListReference(prefix_list_id="pl-all")) == 0
+
+
+def test_what_no_revision_needs_any_more_is_left_behind(network: Network) -> None:
+    first, second = steps(network, replace(network, groups=make_network(Random(4)).groups))
+    assert second.arena is first.arena
+    second.arena.limit_bytes = 0
+    third = whole(Policy(second.policy.network, previous=second.policy), second)
+    assert third.arena is not second.arena
+    assert third.arena.size_bytes < second.arena.size_bytes
+    assert tables_of(third) == tables_of(second)
+    assert third.rebuilt.rule_tables == 0
+    assert meaning(third) == meaning(second)
+    fourth = whole(Policy(second.policy.network, previous=third.policy), third)
+    assert fourth.arena is third.arena

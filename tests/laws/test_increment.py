@@ -153,6 +153,8 @@ def test_increment_equals_recompute_compiled(seed: int, steps: int) -> None:
         network = changed(random, network)
         policy = Policy(network, previous=compiled.policy if random.random() < 0.8 else None)
         compiled = compile(policy, previous=compiled)
+        if random.random() < 0.2:
+            compiled.arena.limit_bytes = 0
         met = random.sample(sorted(compiled.interfaces.values()), random.randrange(3))
         compiled.build(np.array(met, dtype=np.int32))
         if random.random() < 0.5:

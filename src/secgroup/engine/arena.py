@@ -25,6 +25,10 @@ from secgroup.net.address import Address, Prefix
 from secgroup.net.protocol import TCP, UDP
 
 _ROOM: Final = 64
+#: What an arena may grow to, at least, before what nobody needs any more is left behind; and how
+#: many times what was needed when that was done last.
+_LEAST_BYTES: Final = 1 << 26
+_TIMES: Final = 4
 _NOT_LAID: Final = (-1, -1, -1, -1)
 
 
@@ -74,6 +78,8 @@ class Arena:
         By their numbers; None is not laid down.
     acl_ids : list of str
         By the number of the ACL.
+    limit_bytes : int
+        A revision that finds more goes on in another arena (`compile`).
 
     """
 
@@ -81,6 +87,7 @@ class Arena:
         self.keys: list[TableKey] = []
         self.rule_tables: list[RuleTable | None] = []
         self.acl_ids: list[str] = []
+        self.limit_bytes = _LEAST_BYTES
         self._tables, self._acls = _Pool(np.int32, 4), _Pool(np.int32, 4)
         self._sections, self._subnets = _Pool(SECTION), _Pool(SUBNET)
         self._exempt, self._ranges = _Pool(EXEMPT), _Pool(np.uint64, 4)
@@ -97,6 +104,10 @@ class Arena:
         """What everything takes."""
         pools = [each for each in vars(self).values() if isinstance(each, _Pool)]
         return sum(each.rows.nbytes for each in pools)
+
+    def set_limit(self) -> None:
+        """Say that everything in it is needed now."""
+        self.limit_bytes = max(_LEAST_BYTES, _TIMES * self.size_bytes)
 
     def tables(self, interfaces: NDArray[Any], timeouts: NDArray[np.int64]) -> Tables:
         """Return everything that has been laid down, as read-only views."""

@@ -188,7 +188,8 @@ class _Compilation:
         self.policy = policy
         self.memory = Memory(None if previous is None else previous.memory)
         self.parts: Parts = Parts() if previous is None else previous.parts
-        self.arena: Arena = Arena() if previous is None else previous.arena
+        is_full = previous is None or previous.arena.size_bytes > previous.arena.limit_bytes
+        self.arena: Arena = Arena() if previous is None or is_full else previous.arena
         self.rule_tables = RuleTables(policy, self.parts)
         self.surroundings = Surroundings(policy, self.rule_tables, self.arena)
         self.interfaces: Mapping[str, int] = {}
@@ -206,14 +207,17 @@ class _Compilation:
     def rows_from(self, previous: Compiled) -> NDArray[Any]:
         """Take over what a change cannot reach, and make the other rows."""
         delta = self.policy.delta_from(previous.policy)
-        self.acls = {**previous.acls}
-        for each in delta.acls:
-            self.acls.pop(each, None)
+        if self.arena is previous.arena:
+            self.acls = {**previous.acls}
+            for each in delta.acls:
+                self.acls.pop(each, None)
         if self.policy.joined != previous.policy.joined:
             return self.rows_afresh()
         reached = self.policy.groups_reached_by(delta)
         self.rule_tables.take_over(previous.rule_tables, delta, reached)
         self.keys = {**previous.keys}
+        if self.arena is not previous.arena:
+            return self._rows_moved(previous, reached)
         if delta.surroundings:
             for key in _with(reached, previous.keys):
                 del self.keys[key]
@@ -223,6 +227,18 @@ class _Compilation:
         self._move_tables(rows, reached)
         self._move_acls(rows, previous, delta)
         return self._with_changed(rows, previous, delta)
+
+    def _rows_moved(self, previous: Compiled, reached: frozenset[str]) -> NDArray[Any]:
+        """Make every row in an arena of its own, with the rule tables that are still needed."""
+        self.keys = {}
+        rows = self.rows_afresh()
+        for key, number in self.keys.items():
+            before = previous.keys.get(key)
+            table = None if before is None else previous.arena.rule_tables[before]
+            if table is not None and reached.isdisjoint(key.group_ids):
+                self.arena.lay_table(number, table)
+        self.arena.set_limit()
+        return rows
 
     def _without(self, previous: Compiled, delta: Delta) -> NDArray[Any]:
         """Return the rows before, without those of changed interfaces."""

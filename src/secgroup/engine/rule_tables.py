@@ -78,15 +78,14 @@ class RuleTables:
             The groups whose rules may be others.
 
         """
+        self._groups = {**before._groups}
+        for group in [each for each in before._groups if each[1] in reached]:
+            del self._groups[group]
+        self._references = {**before._references}
         referred = delta.members | delta.prefix_lists
-        self._groups = {
-            each: group for each, group in before._groups.items() if each[1] not in reached
-        }
-        self._references = {
-            each: peers
-            for each, peers in before._references.items()
-            if str(each[2]) not in referred
-        }
+        if referred:
+            for peer in [each for each in before._references if str(each[2]) in referred]:
+                del self._references[peer]
 
     def require_few(self, group_ids: Iterable[str], interface_id: str) -> None:
         """Refuse groups that have more rules together than a bitmap holds.

@@ -59,13 +59,13 @@ class Policy:
             self.carriers = _carriers_after(previous, self.network, delta)
         if self.joined != previous.joined:
             return
-        for each, resolved in previous._members.items():
-            if each[1] not in delta.members:
-                self._members[each] = resolved
+        self._members = {**previous._members}
+        for each in [each for each in previous._members if each[1] in delta.members]:
+            del self._members[each]
         reached = self.groups_reached_by(delta)
-        for each, pair in previous._group_permissions.items():
-            if each[1] not in reached:
-                self._group_permissions[each] = pair
+        self._group_permissions = {**previous._group_permissions}
+        for each in [each for each in previous._group_permissions if each[1] in reached]:
+            del self._group_permissions[each]
 
     def delta_from(self, previous: "Policy") -> Delta:
         """Return what changed since another revision."""
