@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test bounds coverage check bench study soak fuzz mutants setup clean
+.PHONY: demo test bounds coverage check bench study soak fuzz mutants clients setup clean
 
 setup: $(STAMP)
 
@@ -54,5 +54,8 @@ fuzz: $(STAMP)
 mutants: $(STAMP)
 	$(BIN)/python -m tests.mutants $(ARGS)
 
+clients: $(STAMP)
+	$(BIN)/python -m tools.clients $(ARGS)
+
 clean:
-	rm -rf $(VENV) .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .clients .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -6,16 +6,23 @@
 import os
 import shutil
 import subprocess
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import pytest
+from tools import clients
 
 
 def _has_netns() -> bool:
     if os.geteuid() != 0 or shutil.which("ip") is None:
         return False
     return subprocess.run(["unshare", "--net", "true"], check=False).returncode == 0
+
+
+def _has_client(name: str) -> bool:
+    """Tell whether `make clients` has installed a client, and what runs it is here."""
+    runs = name != "javascript" or shutil.which("node") is not None
+    return runs and (clients.FOLDER / name / "installed.json").exists()
 
 
 #: The name of a capability -> is it here.
@@ -25,6 +32,7 @@ CAPABILITIES = {
     "tun": lambda: os.geteuid() == 0 and Path("/dev/net/tun").exists(),
     "nft": lambda: shutil.which("nft") is not None,
     "tshark": lambda: shutil.which("tshark") is not None,
+    **{name: partial(_has_client, name) for name in (*clients.PYTHON, *clients.NODE)},
 }
 
 

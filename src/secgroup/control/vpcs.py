@@ -27,6 +27,8 @@ _DESCRIBE: Final = Describe(
     ids="VpcIds",
     filters={
         "cidr": "CidrBlock",
+        # Documented of subnets only; clients ask for VPCs by it too.
+        "cidr-block": "CidrBlock",
         "cidr-block-association.cidr-block": "CidrBlockAssociationSet.CidrBlock",
         "cidr-block-association.association-id": "CidrBlockAssociationSet.AssociationId",
         "cidr-block-association.state": "CidrBlockAssociationSet.CidrBlockState.State",
