@@ -42,7 +42,7 @@ def rule(group: SecurityGroup, number: int) -> SecurityGroupRule:
         group_id=group.group_id,
         is_egress=False,
         traffic=parse_service(f"tcp/{1000 + number}"),
-        peer=parse_prefix(f"203.0.113.{number}/32"),
+        peer=parse_prefix(f"203.0.113.{number % 256}/32"),
     )
 
 

@@ -6,6 +6,7 @@ numbers of interfaces, owners and timeouts never change their meaning.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -249,12 +250,11 @@ class _Compilation:
 
     def _move_tables(self, rows: NDArray[Any], reached: frozenset[str]) -> None:
         """Give the rule tables that a change reaches other numbers."""
-        used = frozenset(rows["table"].tolist()) if reached else frozenset()
         moved = np.arange(len(self.arena.keys), dtype=np.int32)
         for key in _with(reached, self.keys):
             number = self.keys.pop(key)
-            if number in used:
-                self.rule_tables.require_few(key.group_ids, self._holder(rows, number))
+            if (rows["table"] == number).any():
+                self.rule_tables.require_few(key.group_ids, partial(self._holder, rows, number))
                 moved[number] = self._number(key)
         if len(moved):
             rows["table"] = np.where(rows["table"] < 0, -1, moved[rows["table"]])
@@ -292,7 +292,7 @@ class _Compilation:
         key = TableKey(interface.vpc_id, group_ids, around.tracked)
         table = self.keys.get(key)
         if table is None:
-            self.rule_tables.require_few(group_ids, interface.interface_id)
+            self.rule_tables.require_few(group_ids, lambda: interface.interface_id)
             table = self._number(key)
         memory.interfaces.setdefault(interface.interface_id, len(memory.interfaces))
         timeouts = tuple(self.policy.timeouts_of(interface))

@@ -4,7 +4,7 @@ Owns which rules have a bit in which section, and what is taken over from the re
 the rules of the groups that the change cannot reach, and the peers of references likewise.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from secgroup.engine.parts import (
@@ -87,7 +87,7 @@ class RuleTables:
             for peer in [each for each in before._references if str(each[2]) in referred]:
                 del self._references[peer]
 
-    def require_few(self, group_ids: Iterable[str], interface_id: str) -> None:
+    def require_few(self, group_ids: Iterable[str], holder: Callable[[], str]) -> None:
         """Refuse groups that have more rules together than a bitmap holds.
 
         Raises
@@ -108,7 +108,8 @@ class RuleTables:
                 if rule.is_egress == (way is Direction.EGRESS)
             )
             count = sum(_has_bit(rule, family) for rule in own)
-            require_few(count, f"{interface_id}: {way} over IPv{family}")
+            if count > MAX_RULES:
+                require_few(count, f"{holder()}: {way} over IPv{family}")
 
     # Rule tables
 
