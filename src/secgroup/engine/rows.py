@@ -10,8 +10,9 @@ import numpy as np
 
 from secgroup.engine.layout import I8, U8
 
-#: Packets that go through all stages together: their columns stay in the second cache.
-CHUNK: Final = 8192
+#: Packets that go through all stages together: their columns stay in a near cache, and calling the
+#: stages costs them little.
+CHUNK: Final = 16_384
 #: How many packets ahead slots of the index, and records, are asked for.
 FAR: Final = 16
 
