@@ -45,11 +45,6 @@ VPCS: Final = {
         'Invalid id: "{resource_id}" (expecting "acl-...")',
         "codes",
     ),
-    "missing_parameter": Fault(
-        "MissingParameter",
-        "The request must contain the parameter {name}",
-        "seen",
-    ),
     "missing_one_of": Fault(
         "MissingParameter",
         "The request must contain one of the parameters {names}",

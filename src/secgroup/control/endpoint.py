@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import takewhile
 from threading import Lock
 from typing import Any, Final, Protocol
 
@@ -153,7 +154,12 @@ def once(world: World, name: str, operation: Operation, request: Resource) -> Ma
 
 
 def _forget_old_tokens(world: World) -> None:
-    for kept in world.every("ClientToken"):
-        if world.now - datetime.fromisoformat(kept["Time"]) < _TOKEN_AGE:
-            return
-        world.delete("ClientToken", kept["Token"])
+    """Remove the tokens that are too old; they stand in the order of their making."""
+    table = world.state.table(world.account_id, world.region, "ClientToken")
+    made = (row.resource for row in table.rows.values())
+    for old in list(takewhile(lambda kept: _age(world, kept) >= _TOKEN_AGE, made)):
+        world.delete("ClientToken", old["Token"])
+
+
+def _age(world: World, kept: Resource) -> timedelta:
+    return world.now - datetime.fromisoformat(kept["Time"])

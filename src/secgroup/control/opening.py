@@ -35,9 +35,12 @@ def opened(
         quotas=quotas,
         tell=tell,
     )
-    state.restore(store.load(), store.sequence)
-    # What was loaded stays; the collector need not look at it again and again.
-    gc.collect()
+    # What is loaded stays; the collector need not look at it again and again, nor meanwhile.
+    gc.disable()
+    try:
+        state.restore(store.load(), store.sequence)
+    finally:
+        gc.enable()
     gc.freeze()
     return Endpoint(state=state, store=store, begin=begin)
 
