@@ -1,3 +1,4 @@
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,3 +20,10 @@ def _wrapping_numbers() -> Iterator[None]:
     """Interpreted kernels compute modulo 2**64, as compiled ones do."""
     with np.errstate(over="ignore"):
         yield
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The same in the threads that tests begin, which have NumPy's own settings."""
+    if os.environ.get("NUMBA_DISABLE_JIT") == "1":
+        for item in items:
+            item.add_marker(pytest.mark.filterwarnings("ignore:overflow encountered"))
