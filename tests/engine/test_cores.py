@@ -17,7 +17,7 @@ from tests.engine.judge import KEY, all_same
 from tests.support.traces import Arrival, Trace, make_trace
 
 IS_INTERPRETED = os.environ.get("NUMBA_DISABLE_JIT") == "1"
-TRACES, EACH = (2, 600) if IS_INTERPRETED else (12, 2500)
+TRACES, EACH = (2, 600) if IS_INTERPRETED else (4, 2500)
 
 
 @pytest.fixture(params=["threads", "here"])
