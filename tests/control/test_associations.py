@@ -121,3 +121,9 @@ def test_filter_finds_associations(ec2: Client, name: str, value: str) -> None:
     name_of = "DescribeSecurityGroupVpcAssociations"
     assert len(ec2(name_of, Filters=[by(name, value)])["SecurityGroupVpcAssociations"]) == 1
     assert ec2(name_of, Filters=[by(name, "none")]) == {"SecurityGroupVpcAssociations": []}
+
+
+@pytest.mark.parametrize("name", ["tag:Name", "tag-key", "none"])
+def test_filter_that_associations_do_not_have_is_refused(ec2: Client, name: str) -> None:
+    with refused("unknown_filter", name=name):
+        ec2("DescribeSecurityGroupVpcAssociations", Filters=[by(name, "a")])

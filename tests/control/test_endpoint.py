@@ -68,6 +68,7 @@ def stored(client: Client) -> list[str]:
     return [row.kind for row in client.endpoint.store.load()]
 
 
+@pytest.mark.semantics("ec2-dry-run")
 def test_dry_run_changes_nothing_and_says_that_it_would_have() -> None:
     client = new_client()
     with refused("dry_run"):
@@ -109,6 +110,7 @@ def test_request_that_changes_nothing_troubles_neither_store_nor_plane() -> None
     assert plane.told == []
 
 
+@pytest.mark.semantics("ec2-token")
 def test_same_client_token_gets_the_same_answer_and_makes_nothing_more() -> None:
     client = new_client()
     first = call(client, make, ClientToken="a")
@@ -117,6 +119,7 @@ def test_same_client_token_gets_the_same_answer_and_makes_nothing_more() -> None
     assert client.world.count("Vpc") == 2
 
 
+@pytest.mark.semantics("ec2-token")
 def test_client_token_with_other_parameters_is_refused() -> None:
     client = new_client()
     call(client, make, ClientToken="a", CidrBlock="10.1.0.0/16")
@@ -124,6 +127,7 @@ def test_client_token_with_other_parameters_is_refused() -> None:
         call(client, make, ClientToken="a", CidrBlock="10.2.0.0/16")
 
 
+@pytest.mark.semantics("ec2-token")
 def test_client_token_is_of_its_account_and_region_only() -> None:
     client = new_client()
     first = call(client, make, ClientToken="a")
@@ -138,6 +142,7 @@ def test_client_token_of_a_refused_request_may_be_used_again() -> None:
     assert call(client, make, ClientToken="a")
 
 
+@pytest.mark.semantics("ec2-token")
 def test_client_token_is_forgotten_after_a_day() -> None:
     client = new_client()
     first = call(client, make, ClientToken="a")

@@ -43,6 +43,7 @@ def rows(state: State) -> list[Row]:
     return sorted(state.rows(), key=lambda row: row.sequence)
 
 
+@pytest.mark.semantics("ec2-lasting")
 def test_what_was_committed_is_there_when_the_store_is_opened_again(path: Path) -> None:
     state, store = new_state(), SqliteStore(path)
     make(state, store, group(2), group(1, Description="é\u2028'"))
@@ -106,6 +107,7 @@ def test_commit_that_fails_in_the_middle_writes_nothing(path: Path) -> None:
     store.close()
 
 
+@pytest.mark.semantics("ec2-lasting")
 def test_change_that_cannot_be_written_is_one_line_and_is_taken_back(path: Path) -> None:
     state, store = new_state(), SqliteStore(path)
     store._connection.execute("PRAGMA max_page_count = 8")

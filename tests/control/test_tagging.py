@@ -29,12 +29,14 @@ def tags(ec2: Client, **filters: str) -> list[tuple[str, str, str]]:
     return [(each["ResourceId"], each["Key"], each["Value"]) for each in found]
 
 
+@pytest.mark.semantics("ec2-tags")
 def test_tags_are_added_and_changed_on_every_resource_named(ec2: Client) -> None:
     ec2("CreateTags", Resources=[VPC, GROUP, VPC], Tags=[tag("a", "1"), tag("b")])
     ec2("CreateTags", Resources=[GROUP], Tags=[tag("a", "2")])
     assert tags(ec2) == [(VPC, "a", "1"), (VPC, "b", ""), (GROUP, "a", "2"), (GROUP, "b", "")]
 
 
+@pytest.mark.semantics("ec2-tags")
 @pytest.mark.parametrize(
     ("asked", "left"),
     [
@@ -54,6 +56,7 @@ def test_tags_are_taken_by_key_or_by_key_and_value(
     assert [key for _, key, _ in tags(ec2)] == left
 
 
+@pytest.mark.semantics("ec2-tags")
 @pytest.mark.parametrize(
     ("resources", "asked", "fault"),
     [
@@ -89,6 +92,7 @@ def test_taking_a_tag_that_is_none_is_refused(ec2: Client, asked: Any, fault: st
         ec2("DeleteTags", Resources=[VPC], Tags=[asked])
 
 
+@pytest.mark.semantics("ec2-tags")
 def test_as_many_tags_as_the_quota_fit(ec2: Client) -> None:
     ec2("CreateTags", Resources=[VPC], Tags=[tag(f"k{number}") for number in range(50)])
     ec2("CreateTags", Resources=[VPC], Tags=[tag("k0", "changed")])

@@ -16,6 +16,8 @@ from random import Random
 from urllib.parse import urlencode
 from xml.etree import ElementTree
 
+import pytest
+
 KILLS = 4
 WRITERS = 4
 #: What one Authorize asks for: all of it, or nothing.
@@ -162,6 +164,7 @@ def check(server: Server, writers: list[Acknowledged]) -> None:
         assert out == 1
 
 
+@pytest.mark.semantics("ec2-lasting")
 def test_nothing_acknowledged_is_lost_when_the_server_is_killed(tmp_path: Path) -> None:
     random = Random(4)
     store = tmp_path / "store.sqlite"

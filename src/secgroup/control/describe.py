@@ -173,7 +173,9 @@ def matcher(world: World, request: Resource, how: Describe) -> Callable[[Resourc
 
     """
     kind = world.state.kinds.get(how.kind)
-    tags = "Tags" if kind is None else kind.tags
+    tags: str | None = "Tags"
+    if kind is not None:
+        tags = None if kind.resource_type is None else kind.tags
     tests: list[tuple[Source, tuple[re.Pattern[str], ...]]] = []
     for each in filters_of(request):
         source = _source(each["Name"], tags, how)
@@ -185,12 +187,13 @@ def matcher(world: World, request: Resource, how: Describe) -> Callable[[Resourc
     return is_wanted
 
 
-def _source(name: str, tags: str, how: Describe) -> Source:
+def _source(name: str, tags: str | None, how: Describe) -> Source:
+    """Return what a filter looks at; `tags` is the member that holds the kind's tags, if it has."""
     if name in how.filters:
         return how.filters[name]
-    if name == _TAG_KEY:
+    if tags is not None and name == _TAG_KEY:
         return f"{tags}.Key"
-    if name.startswith(_TAG):
+    if tags is not None and name.startswith(_TAG):
         key = name.removeprefix(_TAG)
         return lambda _, resource: [
             tag["Value"] for tag in resource.get(tags, ()) if tag["Key"] == key
