@@ -8,8 +8,8 @@ from botocore.loaders import create_loader
 from botocore.model import OperationModel, ServiceModel, Shape
 
 #: Values that EC2 answers and botocore's model has forgotten: of an attached internet gateway
-#: (API reference, InternetGatewayAttachment).
-_FORGOTTEN = {"AttachmentStatus": ("available",)}
+#: (API reference, InternetGatewayAttachment), and of a VPC endpoint, in small letters.
+_FORGOTTEN = {"AttachmentStatus": ("available",), "State": ("available",)}
 
 _TYPES: Mapping[str, tuple[type, ...]] = {
     "string": (str,),

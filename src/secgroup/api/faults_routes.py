@@ -178,4 +178,35 @@ ROUTES: Final = {
         "detaching the gateway.",
         "seen",
     ),
+    "peering_exists": Fault(
+        "VpcPeeringConnectionAlreadyExists",
+        "A VPC peering connection {resource_id} between the VPCs already exists.",
+        "codes",
+    ),
+    "too_many_peerings": Fault(
+        "VpcPeeringConnectionsPerVpcLimitExceeded",
+        "The maximum number of VPC peering connections of {resource_id} has been reached.",
+        "codes",
+    ),
+    "peering_of_other": Fault(
+        "OperationNotPermitted",
+        "User {account} cannot modify the peering connection {resource_id} on the other side.",
+        "ours",
+    ),
+    "peering_transition": Fault(
+        "InvalidStateTransition",
+        "Invalid state transition for {resource_id}, attempted to transition from {now} to "
+        "{wanted}",
+        "seen",
+    ),
+    "too_many_nat_gateways": Fault(
+        "NatGatewayLimitExceeded",
+        "The maximum number of NAT gateways of the zone has been reached.",
+        "codes",
+    ),
+    "too_many_endpoints": Fault(
+        "VpcEndpointLimitExceeded",
+        "The maximum number of VPC endpoints has been reached.",
+        "codes",
+    ),
 }

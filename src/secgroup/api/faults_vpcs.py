@@ -250,4 +250,20 @@ VPCS: Final = {
         "Invalid value '{value}' for protocol. Unknown protocol.",
         "ours",
     ),
+    "service_not_found": Fault(
+        "InvalidServiceName",
+        "The Vpc Endpoint Service '{name}' does not exist",
+        "seen",
+    ),
+    "subnets_in_one_zone": Fault(
+        "DuplicateSubnetsInSameZone",
+        "Found another VPC endpoint subnet in the availability zone.",
+        "codes",
+    ),
+    "private_dns_without_attributes": Fault(
+        "InvalidParameter",
+        "Enabling private DNS requires both enableDnsSupport and enableDnsHostnames VPC "
+        "attributes set to true.",
+        "seen",
+    ),
 }

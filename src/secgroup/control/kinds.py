@@ -200,7 +200,7 @@ KINDS: Final[tuple[Kind, ...]] = (
         "VpcPeeringConnectionId",
         "pcx",
         "vpc-peering-connection",
-        indexes=("RequesterVpcInfo.VpcId", "AccepterVpcInfo.VpcId"),
+        indexes=("RequesterVpcInfo.VpcId", "AccepterVpcInfo.VpcId", "AccepterVpcInfo.OwnerId"),
         not_found="peering_not_found",
         malformed="peering_id_malformed",
     ),

@@ -105,8 +105,9 @@ def create_route(world: World, request: Resource) -> dict[str, Any]:
     if any(each.get(key) == destination for each in table["Routes"]):
         raise Ec2Error("route_exists", destination=destination)
     _check_inside(world, table, key, route)
-    weights = [_weight(world, each, key) for each in (*table["Routes"], route)]
-    if sum(weights) > world.quota("routes-per-route-table"):
+    family = _family(world, route)
+    same = [each for each in (*table["Routes"], route) if _family(world, each) == family]
+    if sum(_weight(world, each) for each in same) > world.quota("routes-per-route-table"):
         raise Ec2Error("too_many_routes")
     routes = [*table["Routes"], _judged(world, table["VpcId"], route)]
     world.put("RouteTable", {**table, "Routes": routes})
@@ -179,19 +180,22 @@ def _destination(world: World, request: Resource) -> tuple[str, str]:
     return key, request[key]
 
 
-def _weight(world: World, route: Resource, key: str) -> int:
-    """Return what a route counts against the quota of `key`'s family: a list, its MaxEntries."""
+def _family(world: World, route: Resource) -> str:
+    """Return the member of a route's family: a prefix list is of one, too."""
+    if "DestinationPrefixListId" not in route:
+        return next(key for key in _DESTINATIONS if key in route)
+    prefixes = prefix_lists.need(world, route["DestinationPrefixListId"])
+    return _DESTINATIONS[int(prefixes.get("AddressFamily") == "IPv6")]
+
+
+def _weight(world: World, route: Resource) -> int:
+    """Return what a route counts against the quota: a prefix list, its MaxEntries."""
     list_id = route.get("DestinationPrefixListId")
     if list_id is None:
-        return int(key in route)
+        return 1
     if route.get("GatewayId", "").startswith("vpce-"):
         return 0
-    prefixes = prefix_lists.need(world, list_id)
-    family = (
-        "DestinationIpv6CidrBlock" if prefixes.get("AddressFamily") == "IPv6" else _DESTINATIONS[0]
-    )
-    is_counted = key in (family, "DestinationPrefixListId")
-    return int(prefixes.get("MaxEntries", 1)) if is_counted else 0
+    return int(prefix_lists.need(world, list_id).get("MaxEntries", 1))
 
 
 def _target(world: World, table: Resource, request: Resource, key: str) -> dict[str, Any]:
