@@ -101,6 +101,8 @@ def test_addresses_asked_for_are_had(client: Client, subnet: dict[str, Any]) -> 
             },
             "several_primary_addresses",
         ),
+        ({"PrivateIpAddresses": [{"Primary": True}]}, "missing_parameter"),
+        ({"Ipv6Addresses": [{"IsPrimaryIpv6": True}]}, "missing_parameter"),
         ({"Groups": ["sg-00000000000000bad"]}, "group_not_found"),
         ({"Groups": ["sg-x"]}, "group_id_malformed"),
         ({"ConnectionTrackingSpecification": {"UdpTimeout": 61}}, "timeout_invalid"),

@@ -4,7 +4,7 @@ Their addresses are in `interface_addresses`, what they are attached to in `inte
 Source: EC2 User Guide, "Elastic network interfaces"; API reference, CreateNetworkInterface.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from secgroup.control import addresses, interface_addresses, routes
@@ -102,9 +102,17 @@ def tracking_of(request: Resource, old: Resource) -> dict[str, Any]:
     return {**(old.get("ConnectionTrackingConfiguration") or {}), **specification}
 
 
+def _check_named(listed: Iterable[Resource], member: str) -> None:
+    """Hold that each address in a list is one."""
+    for each in listed:
+        if not each.get(member):
+            raise Ec2Error("missing_parameter", name=member[0].lower() + member[1:])
+
+
 def _ipv4_of(world: World, subnet: Resource, request: Resource) -> list[str]:
     """Return the private addresses that a request asks for, the primary one first."""
     listed = request.get("PrivateIpAddresses") or []
+    _check_named(listed, "PrivateIpAddress")
     primaries = [each["PrivateIpAddress"] for each in listed if each.get("Primary")]
     if request.get("PrivateIpAddress"):
         primaries.append(request["PrivateIpAddress"])
@@ -124,6 +132,7 @@ def _ipv4_of(world: World, subnet: Resource, request: Resource) -> list[str]:
 
 
 def _ipv6_of(world: World, subnet: Resource, request: Resource) -> list[str]:
+    _check_named(request.get("Ipv6Addresses") or (), "Ipv6Address")
     listed = [each["Ipv6Address"] for each in request.get("Ipv6Addresses") or ()]
     count = request.get("Ipv6AddressCount")
     if listed and count:
