@@ -14,7 +14,7 @@ from secgroup.engine.layout import I8, U8
 #: stages costs them little.
 CHUNK: Final = 16_384
 #: How many packets ahead slots of the index, and records, are asked for.
-FAR: Final = 16
+FAR: Final = 32
 
 #: What `Rows.tags` says of a packet that has no hash: it goes on without a key, is decided, is a
 #: later fragment, or is at no interface.
