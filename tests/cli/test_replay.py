@@ -909,10 +909,21 @@ def test_two_runs_write_the_same_bytes(bench: Bench) -> None:
     assert found[0] == found[1]
 
 
-def test_an_interrupt_is_silent_and_leaves_no_outputs(bench: Bench) -> None:
-    running = program(
-        bench.path("network.json"), "-", "--decisions", bench.path("d.jsonl"), stdin=subprocess.PIPE
-    )
+@pytest.fixture(scope="module")
+def _compiled(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Programs find the kernels compiled, and need not say that they compile."""
+    folder = tmp_path_factory.mktemp("compiled")
+    network = write(folder / "network.json", described(GROUPS, INTERFACES))
+    capture = captured.write(folder / "x.pcapng", pcapng(apart(*SSH.handshake())))
+    outputs = ("--decisions", str(folder / "d"), "--flow-log", str(folder / "f"))
+    assert run(["replay", str(network), str(capture), "--engine", "compiled", *outputs]) == 0
+
+
+@pytest.mark.usefixtures("_compiled")
+@pytest.mark.parametrize("engine", ["compiled", "reference"])
+def test_an_interrupt_is_silent_and_leaves_no_outputs(bench: Bench, engine: str) -> None:
+    options = ("--engine", engine, "--decisions", bench.path("d.jsonl"))
+    running = program(bench.path("network.json"), "-", *options, stdin=subprocess.PIPE)
     assert running.stdin is not None
     running.stdin.write(pcapng(apart(*SSH.handshake())))
     running.stdin.flush()
@@ -921,10 +932,32 @@ def test_an_interrupt_is_silent_and_leaves_no_outputs(bench: Bench) -> None:
         time.sleep(0.02)
     assert bench.files(), "the output beside has not appeared"
     running.send_signal(signal.SIGINT)
+    # The first one is for the program that captures; this one still reads what it has to say.
+    time.sleep(0.1)
+    running.send_signal(signal.SIGINT)
     assert running.wait(timeout=30) == 130
     out, err = running.communicate()
     assert (out, err) == (b"", b"")
     assert bench.files() == set()
+
+
+@pytest.mark.usefixtures("_compiled")
+@pytest.mark.parametrize("engine", ["compiled", "reference"])
+def test_a_live_capture_that_ends_by_an_interrupt_is_summed_up(bench: Bench, engine: str) -> None:
+    options = ("--engine", engine, "--decisions", "/dev/stderr")
+    running = program(bench.path("network.json"), "-", *options, stdin=subprocess.PIPE)
+    assert running.stdin is not None
+    assert running.stderr is not None
+    running.stdin.write(pcapng(apart(*SSH.handshake())))
+    running.stdin.flush()
+    # Answers come before the capture ends.
+    told = [json.loads(running.stderr.readline()) for _ in range(3)]
+    assert [each["reason"] for each in told] == ["NEW", "ESTABLISHED", "ESTABLISHED"]
+    running.send_signal(signal.SIGINT)
+    time.sleep(0.1)
+    out, err = running.communicate(timeout=30)
+    assert (running.returncode, err) == (0, b"")
+    assert b"3 decisions" in out
 
 
 def test_a_closed_pipe_is_silent(bench: Bench) -> None:

@@ -12,7 +12,8 @@ from secgroup.engine.cache import keep_kernels
 def _kept_kernels(pytestconfig: pytest.Config) -> None:
     """Compile once for all runs of the same sources."""
     assert pytestconfig.cache is not None
-    keep_kernels(Path(pytestconfig.cache.mkdir("kernels")))
+    # Where programs that tests start look for them: tests/cli/conftest.py.
+    keep_kernels(Path(pytestconfig.cache.mkdir("home")) / "secgroup" / "kernels")
 
 
 @pytest.fixture(autouse=True)

@@ -44,8 +44,8 @@ def without_offsets(packet: Packet) -> Packet:
     )
 
 
-def flow_row(flow: Flow) -> tuple[object, ...]:
-    """What a flow is, in a form that sorts; of its making only the second is kept."""
+def flow_row(flow: Flow, unit_ms: int) -> tuple[object, ...]:
+    """What a flow is, in a form that sorts, the time of its making in whole units."""
     key = flow.key
     return (
         key.owner,
@@ -58,7 +58,7 @@ def flow_row(flow: Flow) -> tuple[object, ...]:
         (-1, -1) if key.query is None else (key.query.type, int(key.query.opener)),
         int(flow.opener),
         int(flow.state),
-        flow.created_ms // 1000,
+        flow.created_ms // unit_ms,
         flow.last_ms,
         flow.timeouts,
         flow.interface_id,
@@ -68,14 +68,14 @@ def flow_row(flow: Flow) -> tuple[object, ...]:
     )
 
 
-def records_of(table: FlowTable) -> list[tuple[object, ...]]:
+def records_of(table: FlowTable, unit_ms: int) -> list[tuple[object, ...]]:
     """The whole table of the definition, expired entries that wait for reaping included."""
-    return sorted(flow_row(flow) for flow in table._flows.values())
+    return sorted(flow_row(flow, unit_ms) for flow in table._flows.values())
 
 
-def records_in(engine: Engine | Cores) -> list[tuple[object, ...]]:
+def records_in(engine: Engine | Cores, unit_ms: int) -> list[tuple[object, ...]]:
     """The whole table of the engine."""
-    return sorted(flow_row(engine.flow(number)) for number in engine.entries().tolist())
+    return sorted(flow_row(engine.flow(each), unit_ms) for each in engine.entries().tolist())
 
 
 def weights_of(table: FlowTable) -> dict[str, int]:
@@ -116,6 +116,8 @@ class Judge:
         After so many batches whole tables are compared, not only what is counted of them.
     cores : int
         How many decide together.
+    keeps_births : bool
+        Without them only the second is known in which an entry was made, and not the order.
 
     """
 
@@ -129,10 +131,15 @@ class Judge:
         largest: int = 700,
         records_every: int = 1,
         cores: int = 1,
+        keeps_births: bool = False,
     ) -> None:
         self.random = Random(seed)
-        self.engine: Engine | Cores = Engine(network, switches, key=KEY, room=1 << 12)
+        self.unit_ms = 1 if keeps_births else 1000
+        self.engine: Engine | Cores = Engine(
+            network, switches, key=KEY, room=1 << 12, keeps_births=keeps_births
+        )
         if cores > 1:
+            self.unit_ms = 1000
             self.engine = Cores(network, switches, key=KEY, cores=cores, room=1 << 12)
         self.memory = memory
         self.largest, self.records_every = largest, records_every
@@ -189,7 +196,9 @@ class Judge:
         self._compare(with_records=self.batches % self.records_every == 0)
 
     def _compare(self, *, with_records: bool) -> None:
-        different = same_memory(self.engine, self.memory, self.events, with_records)
+        different = same_memory(
+            self.engine, self.memory, self.events, self.unit_ms if with_records else None
+        )
         if different is not None:
             raise PartedError(different)
 
@@ -197,7 +206,8 @@ class Judge:
 def compare(trace: Trace, **options: int) -> Difference | None:
     """Play a trace through both; None when they agree all the way."""
     memory = Memory()
-    judge = Judge(trace.network, trace.switches, memory, **options)
+    births = trace.seed % 2 == 1
+    judge = Judge(trace.network, trace.switches, memory, keeps_births=births, **options)
     try:
         for event, decision in steps(trace, memory, hints=False):
             judge.see(event, decision)
@@ -220,6 +230,7 @@ def judged(seed: int, packets: int, coverage: Coverage, *, cores: int = 1) -> Di
         largest=700 if cores == 1 else 6000,
         records_every=4,
         cores=cores,
+        keeps_births=seed % 2 == 1,
     )
     watch = Watch(coverage, writer.network, writer.switches, writer.memory)
 
@@ -242,8 +253,9 @@ def judged(seed: int, packets: int, coverage: Coverage, *, cores: int = 1) -> Di
 
 
 def same_memory(
-    engine: Engine | Cores, memory: Memory, event: int, with_records: bool
+    engine: Engine | Cores, memory: Memory, event: int, unit_ms: int | None
 ) -> Difference | None:
+    """Compare memories: without a unit of the time of making only what is counted of them."""
     flows = memory.flows
     clocks = (flows.now_ms, flows.stepped_back, len(flows))
     found = (engine.now_ms, engine.stepped_back, len(engine))
@@ -251,15 +263,18 @@ def same_memory(
         return Difference(event, "clock, steps back and entries", clocks, found)
     if weights_of(flows) != engine.weights():
         return Difference(event, "weights", weights_of(flows), engine.weights())
-    if with_records:
-        expected, records = records_of(flows), records_in(engine)
+    if unit_ms is not None:
+        expected, records = records_of(flows, unit_ms), records_in(engine, unit_ms)
         if expected != records:
             only = [row for row in expected if row not in records]
             others = [row for row in records if row not in expected]
             return Difference(event, "records", only, others)
-        alive = sorted(flow_row(each) for each in flows)
-        if alive != sorted(flow_row(each) for each in engine.connections()):
-            return Difference(event, "flows alive", len(alive), None)
+        alive = [flow_row(each, unit_ms) for each in flows]
+        found_alive = [flow_row(each, unit_ms) for each in engine.connections()]
+        if unit_ms > 1:
+            alive, found_alive = sorted(alive), sorted(found_alive)
+        if alive != found_alive:
+            return Difference(event, "flows alive", alive, found_alive)
     return None
 
 

@@ -1,5 +1,7 @@
 """Columns that people have go in, tables that they use come out."""
 
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
@@ -10,8 +12,10 @@ import pyarrow as pa
 import pytest
 
 import secgroup
+from secgroup.engine.arrow import batch_of_arrays
 from secgroup.errors import InputError
 from secgroup.net.direction import Direction
+from secgroup.net.named import NUMBERS
 from tests.support.captured import ACK, SYN, Talk
 from tests.support.described import described, write
 
@@ -95,6 +99,83 @@ def test_the_document_says_shapes_and_dtypes(engine) -> None:
         assert column.shape == (3,)
     for name in decisions.to_arrow().column_names:
         assert f"`{name}`" in text
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_columns_at_once_are_the_rows_one_by_one(network, engine, seed: int, monkeypatch) -> None:
+    random, count = np.random.default_rng(seed), 400
+    family = random.random(count) < 0.3
+    ends = [
+        ["2001:db8::1", "2001:db8:1::5"] if six else ["203.0.113.9", "10.0.1.5"] for six in family
+    ]
+    columns = {
+        "interface_id": ["eni-web"] * count,
+        "direction": random.choice(["ingress", "egress"], count).tolist(),
+        "time_ms": np.arange(count),
+        "srcaddr": [each[random.integers(2)] for each in ends],
+        "dstaddr": [each[random.integers(2)] for each in ends],
+        "protocol": random.choice([6, 17, 1, 58, 47, 0, 255], count),
+    }
+    for name, greatest in NUMBERS.items():
+        values = random.integers(0, greatest + 1, count)
+        if name == "icmp_type":
+            values = random.choice([0, 3, 8, 128, 129, 255], count)
+        if random.random() < 0.7:
+            columns[name] = values
+            if random.random() < 0.5:
+                absent = random.random(count) < 0.2
+                columns[name] = [
+                    None if no else int(at) for no, at in zip(absent, values, strict=True)
+                ]
+            elif random.random() < 0.5:
+                columns[name] = np.where(random.random(count) < 0.2, np.nan, values)
+    quick = engine.batch(**columns)
+    with monkeypatch.context() as patch:
+        patch.setattr("secgroup.engine.columnar.batch_of_arrays", lambda *_: None)
+        expected = engine.batch(**columns)
+    assert batch_of_arrays(columns, engine.compiled.interfaces) is not None
+    for name, column in expected.packets._asdict().items():
+        assert getattr(quick.packets, name).tolist() == column.tolist(), name
+
+
+def test_the_code_in_the_document_runs(tmp_path: Path, monkeypatch) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "python.md").read_text()
+    write(tmp_path / "network.json", described(GROUPS, INTERFACES))
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    for code in re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
+        exec(compile(code, "python.md", "exec"), names)
+    assert names["decided"]["reason"].to_pylist() == ["NEW", "ESTABLISHED"]
+
+
+@pytest.mark.parametrize("kind", ["arrow", "pandas", "polars", "duckdb"])
+def test_a_firewall_decides_any_table_that_hands_out_arrow(network, engine, kind: str) -> None:
+    given = pa.table(COLUMNS)
+    table = {
+        "arrow": lambda: given,
+        "pandas": given.to_pandas,
+        "polars": lambda: polars.from_arrow(given),
+        "duckdb": lambda: duckdb.from_arrow(given),
+    }[kind]()
+    firewall = secgroup.Firewall(network)
+    decisions = firewall.decide(table)
+    assert decisions.to_arrow() == engine.decide(engine.batch(**COLUMNS)).to_arrow()
+    (flow,) = firewall.connections()
+    assert (flow.created_ms, flow.rule_ids) == (0, ("sgr-web-in-0",))
+    firewall.change(replace(network, interfaces={}))
+    assert list(firewall.connections()) == []
+
+
+def test_a_firewall_decides_frames_or_tables_but_not_both(network) -> None:
+    table = pa.table(COLUMNS)
+    firewall = secgroup.Firewall(network)
+    firewall.decide(table)
+    with pytest.raises(ValueError, match="has decided tables"):
+        firewall.decide_at("eni-web", SSH.syn(), Direction.INGRESS, 0)
+    firewall = secgroup.Firewall(network)
+    firewall.decide_at("eni-web", SSH.syn(), Direction.INGRESS, 0)
+    with pytest.raises(ValueError, match="has decided frames"):
+        firewall.decide(table)
 
 
 @pytest.mark.parametrize(

@@ -10,13 +10,15 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Final
 
+from secgroup.cli.interrupt import check
+
 _PATIENCE_S: Final = 1.0
 #: Steps between two looks at the clock.
 _STEPS: Final = 256
 
 
 class Progress:
-    """Shows how far a file has been read.
+    """Shows how far a capture has been read: packets, packets a second, what is left.
 
     Parameters
     ----------
@@ -51,31 +53,34 @@ class Progress:
             self._bar.stop()
 
     def step(self, packets: int = 1) -> None:
-        """So many more packets."""
+        """So many more packets; an interrupt ends the work here, if no sooner."""
+        check()
         before = self._count
         self._count += packets
         if self._is_watched and before // _STEPS != self._count // _STEPS:
-            self._show()
+            now_s = time.monotonic()
+            rate = self._count / max(now_s - self._started_s, 1e-3)
+            self._show(f"{self._count:,} packets, {rate:,.0f} a second")
 
-    def _show(self) -> None:
+    def _show(self, text: str) -> None:
         if self._bar is None:
             if time.monotonic() - self._started_s < _PATIENCE_S:
                 return
             self._start()
         # A pipe has no position.
         completed = None if self._total is None else self._position()
-        self._bar.update(self._task, completed=completed, description=f"{self._count:,} packets")
+        self._bar.update(self._task, completed=completed, description=text)
 
     def _start(self) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
         from rich.progress import Progress as Bar
 
+        left = (TaskProgressColumn(), TimeRemainingColumn()) if self._total is not None else ()
         self._bar = Bar(
             TextColumn("{task.description}"),
             BarColumn(),
-            TaskProgressColumn(),
-            TimeRemainingColumn(),
+            *left,
             console=Console(stderr=True),
             transient=True,
         )

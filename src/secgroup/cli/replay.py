@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING, Any, BinaryIO, cast
 
 import click
 
+from secgroup.cli.interrupt import Interrupts
 from secgroup.cli.options import is_strict, load_also, network_options
 from secgroup.cli.replay_run import Outputs, Replay, Source, replay_by
 from secgroup.errors import CaptureError, InputError
@@ -60,9 +61,9 @@ if TYPE_CHECKING:
 @click.option("--window-start", metavar="TIME", help="When a window starts (RFC 3339).")
 @click.option(
     "--engine",
-    type=click.Choice(["compiled", "reference"]),
-    default="reference",
-    help="compiled: the same answers for whole batches; compiles itself when first used.",
+    type=click.Choice(["auto", "compiled", "reference"]),
+    default="auto",
+    help="auto: compiled; for a small file the definition, which gives the same answers.",
 )
 @click.option(
     "--cores",
@@ -86,10 +87,13 @@ def command(network: "Network", capture: str, **options: Any) -> int:
     against = None
     if options["against"] is not None:
         against = f"--against {options['against']}", load_also(options["against"])
-    replay = replay_by(options, network, against, changes, kept)
+    given = click.get_current_context().params
+    replay = replay_by(given, network, against, changes, kept)
     with ExitStack() as stack:
         damage: CaptureError | None = None
         source = stack.enter_context(_source(capture, twice=outputs.annotate is not None))
+        # In a terminal the program that captures gets the first one too: the capture ends.
+        stack.enter_context(Interrupts(spared=1 if source.size is None else 0))
         replay.open(outputs, stack)
         try:
             _go(replay, source, outputs, stack, decapsulate=options["decapsulate"] is not None)
@@ -148,8 +152,9 @@ def _spooled(stream: BinaryIO, name: str) -> Iterator[str]:
     """Copy a stream to a temporary file, and yield its path."""
     with tempfile.NamedTemporaryFile() as spool:
         try:
-            shutil.copyfileobj(stream, spool)
-            spool.flush()
+            with Interrupts(spared=1):
+                shutil.copyfileobj(stream, spool)
+                spool.flush()
         except OSError as problem:
             raise InputError(
                 f"cannot be kept to be read twice: {problem.strerror}", source=name

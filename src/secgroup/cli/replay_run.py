@@ -4,7 +4,7 @@ Owns the choice between the two, and the outputs that each one writes as it deci
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -134,8 +134,13 @@ class _ByEngine:
         against: "tuple[str, Network] | None",
         changes: "list[Change]",
         kept: dict[str, Any],
+        *,
         cores: int,
+        lists_flows: bool,
     ) -> None:
+        from secgroup.cli.engines import prepare
+
+        prepare()
         from secgroup.engine.aggregate import secret_of
         from secgroup.replay.columns import ColumnFirewall
 
@@ -143,7 +148,7 @@ class _ByEngine:
         self._network = network
         self._secret = secret_of(int.from_bytes(os.urandom(16)))
         chance: dict[str, Any] = {"secret": self._secret, "key": os.urandom(16)}
-        self._firewall = ColumnFirewall(network, **kept, **chance)
+        self._firewall = ColumnFirewall(network, **kept, **chance, lists_flows=lists_flows)
         self._against = None
         if against is not None:
             with _about(against[0]):
@@ -212,44 +217,30 @@ def replay_by(
     changes: "list[Change]",
     kept: dict[str, Any],
 ) -> Replay:
-    """Return a replay by the engine, unless it is asked not to be or cannot be."""
-    if options["engine"] == "reference" or not _has_engine():
-        return _ByDefinition(network, against, changes, kept)
-    from secgroup.replay.batched import SEVERAL_INTERFACES, obstacle
+    """Return a replay by the engine or by the definition.
 
-    given = [name for name, value in options.items() if value]
-    if isinstance(kept["at"], Mapping) and len(kept["at"]) > 1:
-        given.append(SEVERAL_INTERFACES)
-    if obstacle(given) is None:
-        try:
-            cores = options["cores"] or os.cpu_count() or 1
-            return _ByEngine(network, against, changes, kept, cores)
-        except InputError:
-            # More rules than AWS allows, say; or what the definition complains of as well.
-            pass
+    Raises
+    ------
+    InputError
+        As `Firewall`; or the engine was asked for and cannot decide.
+
+    """
+    from secgroup.cli.engines import takes_engine
+
+    networks = [(options["network"], network), *((each.name, each.network) for each in changes)]
+    if against is not None:
+        networks.append(against)
+    is_parquet = (options["decisions"] or "").endswith(".parquet")
+    if takes_engine(options["engine"], networks, options["capture"], needs_engine=is_parquet):
+        return _ByEngine(
+            network,
+            against,
+            changes,
+            kept,
+            cores=options["cores"] or os.cpu_count() or 1,
+            lists_flows=options["connections"] is not None,
+        )
     return _ByDefinition(network, against, changes, kept)
-
-
-def _has_engine() -> bool:
-    """Tell whether the engine can be used."""
-    from importlib.util import find_spec
-
-    if find_spec("numba") is None:
-        return False
-    from secgroup.cli.progress import Compiling
-    from secgroup.engine.cache import is_keeping, keep_kernels
-
-    try:
-        return is_keeping() or keep_kernels(_kernels(), Compiling()) is not None
-    except ImportError:
-        return False
-
-
-def _kernels() -> Path:
-    """Return the folder of compiled kernels."""
-    return (
-        Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "secgroup" / "kernels"
-    )
 
 
 def _sinks(outputs: Outputs, network: "Network", stack: ExitStack) -> "Iterator[Sink]":
@@ -258,9 +249,7 @@ def _sinks(outputs: Outputs, network: "Network", stack: ExitStack) -> "Iterator[
 
     if outputs.decisions is not None:
         if outputs.decisions.endswith(".parquet"):
-            raise click.UsageError(
-                "--decisions: Parquet is written by --engine compiled, without --connections"
-            )
+            raise click.UsageError("--decisions: Parquet is not written by --engine reference")
         yield DecisionSink(stack.enter_context(replacing(Path(outputs.decisions))))
     if outputs.flow_log is not None:
         from secgroup.flowlog.aggregate import Aggregator

@@ -4,19 +4,20 @@ Owns words and order only; every number is the summary's.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
 import click
 
+from secgroup.cli.replay_words import count_of, entry_name, label, service_of, where_and_why
 from secgroup.cli.table import draw
 from secgroup.decision import Reason, Verdict
-from secgroup.model.interface import NetworkInterface
 from secgroup.model.network_acl import NetworkAclEntry
 from secgroup.net.direction import Direction
 from secgroup.net.packet import Packet
 from secgroup.net.protocol import protocol_name
-from secgroup.replay.connections import Connection, Outcome, Placed
+from secgroup.replay.connections import Connection, Outcome
 from secgroup.replay.summary import Difference, RuleUse, Summary
 from secgroup.replay.who import Undecided
 
@@ -67,7 +68,7 @@ def nothing_decided(summary: Summary) -> str:
         f"{count} {_UNDECIDED[cause]}" for cause, count in firewall.census.counts.most_common()
     )
     return (
-        f"not one of {_count(summary.tally.frames, 'frame')} could be decided: {causes}; "
+        f"not one of {count_of(summary.tally.frames, 'frame')} could be decided: {causes}; "
         f"the capture has {_some(seen)}, the network has {_some(map(str, known))} "
         "(--address says what is deployed, --at where it was captured)"
     )
@@ -84,11 +85,6 @@ def warnings(summary: Summary) -> Iterator[str]:
         yield f"--change {change.time.text}={change.name}: the capture ends before it"
 
 
-def _count(number: int, noun: str) -> str:
-    plural = noun if number == 1 else f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
-    return f"{number:,} {plural}"
-
-
 def _some(names: Iterable[str]) -> str:
     every = list(dict.fromkeys(names))
     if not every:
@@ -100,12 +96,13 @@ def _some(names: Iterable[str]) -> str:
 def _show_head(summary: Summary, name: str) -> None:
     firewall, tally = summary.firewall, summary.tally
     span = "" if tally.first_ns is None else _span(tally.first_ns, firewall.now_ms)
-    click.echo(f"{name}: {_count(tally.frames, 'frame')}{span}")
+    click.echo(f"{name}: {count_of(tally.frames, 'frame')}{span}")
     if summary.damage is not None:
         click.echo(f"  cut short: {summary.damage}")
     accepted = summary.decisions - summary.rejected
+    where = count_of(len(tally.interfaces), "interface")
     click.echo(
-        f"  {_count(summary.decisions, 'decision')} at {_count(len(tally.interfaces), 'interface')}"
+        f"  {count_of(summary.decisions, 'decision')} at {where}"
         f": {accepted:,} accepted, {summary.rejected:,} rejected"
     )
     reasons = sorted(tally.reasons.items(), key=lambda item: (-item[1], item[0][1]))
@@ -114,12 +111,12 @@ def _show_head(summary: Summary, name: str) -> None:
     counts = {outcome: summary.count(outcome) for outcome in Outcome}
     adopted = sum(_is_adopted(each) for each in firewall.observed.open_before())
     click.echo(
-        f"  {_count(len(firewall.observed), 'connection')}: {counts[Outcome.ALLOWED]:,} allowed, "
+        f"  {count_of(len(firewall.observed), 'connection')}: {counts[Outcome.ALLOWED]:,} allowed, "
         f"{counts[Outcome.REFUSED]:,} refused, {counts[Outcome.CUT]:,} cut, "
         f"{counts[Outcome.OPEN_BEFORE]:,} open before the capture ({adopted:,} adopted)"
     )
     if summary.after_close:
-        late = _count(summary.after_close, "packet")
+        late = count_of(summary.after_close, "packet")
         click.echo(f"  {late} rejected after the connection's own end, which cuts nothing")
     for frame, change in summary.made:
         click.echo(f"  {change.name} in force from frame {frame:,} on ({change.time.text})")
@@ -139,12 +136,36 @@ def _show_cut(summary: Summary) -> None:
     _show_refusals("Cut", "accepted, and rejected later", summary.of(Outcome.CUT), summary)
 
 
+@dataclass(slots=True)
+class _Group:
+    """Connections that are alike, as one entry of the list."""
+
+    first: Connection
+    ports: set[int] = field(default_factory=set)
+    size: int = 0
+    after: int = 0
+    after_accepted: int = 0
+
+    def add(self, connection: Connection) -> None:
+        """Count one more."""
+        port = connection.opener.destination_port
+        if port is not None:
+            self.ports.add(port)
+        self.size += 1
+        self.after += connection.after
+        self.after_accepted += connection.after_accepted
+
+
 def _show_refusals(
-    title: str, meaning: str, connections: list[Connection], summary: Summary
+    title: str, meaning: str, connections: Iterable[Connection], summary: Summary
 ) -> None:
-    groups: dict[tuple[object, ...], list[Connection]] = {}
+    groups: dict[tuple[object, ...], _Group] = {}
     for each in connections:
-        groups.setdefault(_alike(each), []).append(each)
+        alike = _alike(each)
+        group = groups.get(alike)
+        if group is None:
+            group = groups[alike] = _Group(each)
+        group.add(each)
     if not groups:
         return
     click.echo()
@@ -157,8 +178,8 @@ def _show_refusals(
         click.echo(f"  and {len(groups) - _LINES:,} more like these (--json has all)")
 
 
-def _is_noise(group: list[Connection]) -> bool:
-    refusal = group[0].refusal
+def _is_noise(group: _Group) -> bool:
+    refusal = group.first.refusal
     return refusal is not None and refusal.decision.reason is Reason.NOT_UNICAST
 
 
@@ -183,73 +204,34 @@ def _alike(connection: Connection) -> tuple[object, ...]:
     )
 
 
-def _show_group(group: list[Connection], summary: Summary) -> None:
-    first = group[0]
+def _show_group(group: _Group, summary: Summary) -> None:
+    first = group.first
     refusal = first.refusal
     click.echo(f"  {_who_to_whom(group)}")
     if refusal is None:
         return
-    frames = f"frame {refusal.frame:,}" if len(group) == 1 else f"first in frame {refusal.frame:,}"
+    frames = f"frame {refusal.frame:,}" if group.size == 1 else f"first in frame {refusal.frame:,}"
     click.echo(f"      {where_and_why(refusal)}, {frames}")
     near = summary.nearest.of(refusal)
     if near is not None:
         click.echo(f"      nearest: {near}")
     if first.outcome is Outcome.CUT:
-        before = _count(first.accepted, "packet")
+        before = count_of(first.accepted, "packet")
         click.echo(f"      after {before} and {(refusal.time_ns - first.first_ns) / 1e9:,.3f} s")
-    after = sum(each.after for each in group)
-    if after:
-        passed = sum(each.after_accepted for each in group)
-        click.echo(
-            f"      {_count(after, 'later packet')} in the capture, {passed:,} of them accepted"
-        )
+    if group.after:
+        later, passed = count_of(group.after, "later packet"), group.after_accepted
+        click.echo(f"      {later} in the capture, {passed:,} of them accepted")
 
 
-def _who_to_whom(group: list[Connection]) -> str:
-    opener = group[0].opener
-    ports = [each.opener.destination_port for each in group]
-    known = sorted({port for port in ports if port is not None})
+def _who_to_whom(group: _Group) -> str:
+    opener = group.first.opener
+    known = sorted(group.ports)
     service = service_of(opener)
     if len(known) > 1:
         shown = ", ".join(map(str, known[:8])) + (", …" if len(known) > 8 else "")
         service = f"{protocol_name(opener.protocol)}/{shown}"
-    number = "" if len(group) == 1 else f"  ({_count(len(group), 'connection')})"
+    number = "" if group.size == 1 else f"  ({count_of(group.size, 'connection')})"
     return f"{opener.source} → {opener.destination}  {service}{number}"
-
-
-def service_of(packet: Packet) -> str:
-    """Write what a packet asks for: `tcp/443`, `icmp/8/0`, `47`."""
-    parts = [protocol_name(packet.protocol)]
-    if packet.destination_port is not None:
-        parts.append(str(packet.destination_port))
-    if packet.icmp is not None:
-        parts += [str(packet.icmp.type), str(packet.icmp.code)]
-    return "/".join(parts)
-
-
-def where_and_why(placed: Placed) -> str:
-    """Write where a packet was rejected, and why."""
-    decision = placed.decision
-    where = "" if placed.interface is None else f"{label(placed.interface)} {placed.direction}: "
-    return where + why(decision.reason, decision.network_acl_id, decision.acl_rule_number)
-
-
-def why(reason: Reason, acl_id: str | None, rule_number: int | None) -> str:
-    """Write a reason, with the entry of the ACL if that was it."""
-    if reason is Reason.NETWORK_ACL:
-        return f"{reason.name} {acl_id} entry {entry_name(rule_number)}"
-    return reason.name
-
-
-def entry_name(rule_number: int | None) -> str:
-    """Write the number of an entry, `*` for the implicit denies, as the console does."""
-    return "*" if rule_number is not None and rule_number > 32766 else str(rule_number)
-
-
-def label(interface: NetworkInterface) -> str:
-    """Write an interface's id, and its name if it has another one."""
-    names = [name for name in interface.names if name != interface.interface_id]
-    return f"{interface.interface_id} ({names[0]})" if names else interface.interface_id
 
 
 def _show_open(summary: Summary) -> None:
@@ -337,7 +319,9 @@ def _show_rules(summary: Summary) -> None:
     _table("Rules never used", ("rule", "allows"), [_rule_text(use) for use in unused])
     elsewhere = sum(not use.packets and not use.is_at_capture for use in rules)
     if elsewhere:
-        click.echo(f"\n{_count(elsewhere, 'rule')} of groups that none of these interfaces carries")
+        click.echo(
+            f"\n{count_of(elsewhere, 'rule')} of groups that none of these interfaces carries"
+        )
 
 
 def _show_acl_entries(summary: Summary) -> None:

@@ -6,6 +6,7 @@ Owns their names and how a value becomes a row; the rows are `batch`'s.
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from secgroup.engine.arrow import batch_of_arrays
 from secgroup.engine.batch import Batch, Sighting, batch_of
 from secgroup.errors import InputError
 from secgroup.net.direction import Direction
@@ -30,6 +31,9 @@ def batch_from(columns: Mapping[str, Any], interfaces: Mapping[str, int]) -> Bat
     for name in columns:
         if name not in (*_NEEDED, *NUMBERS):
             raise InputError(f"{name} is no column (expected one of {', '.join(NUMBERS)})")
+    whole = batch_of_arrays(columns, interfaces)
+    if whole is not None:
+        return whole
     lists = {name: _list(column) for name, column in columns.items()}
     count = len(lists["time_ms"])
     for name, values in lists.items():
@@ -39,6 +43,23 @@ def batch_from(columns: Mapping[str, Any], interfaces: Mapping[str, int]) -> Bat
         _sighting({name: values[row] for name, values in lists.items()}, interfaces, row)
         for row in range(count)
     )
+
+
+def columns_of(table: object) -> dict[str, Any]:
+    """Return the columns of a table that hands out Arrow, by name.
+
+    Raises
+    ------
+    InputError
+        It does not.
+
+    """
+    import pyarrow
+
+    if not hasattr(table, "__arrow_c_stream__"):
+        raise InputError(f"{type(table).__name__} is no table (expected one that hands out Arrow)")
+    found = pyarrow.table(table)
+    return dict(zip(found.column_names, found.columns, strict=True))
 
 
 def _list(column: Any) -> list[Any]:

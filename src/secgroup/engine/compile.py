@@ -6,7 +6,7 @@ numbers of interfaces, owners and timeouts never change their meaning.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, Final
 
 import numpy as np
@@ -42,6 +42,16 @@ class Memory:
         self.interfaces: dict[str, int] = {} if before is None else dict(before.interfaces)
         self.owners: dict[str, int] = {} if before is None else dict(before.owners)
         self.timeouts: dict[tuple[int, ...], int] = {} if before is None else dict(before.timeouts)
+
+    @cached_property
+    def interface_ids(self) -> Sequence[str]:
+        """The id of each row of `interfaces`, when all have been given."""
+        return tuple(self.interfaces)
+
+    @cached_property
+    def owner_ids(self) -> Sequence[str]:
+        """The id of each number of `owners`, likewise."""
+        return tuple(self.owners)
 
 
 class Compiled:

@@ -43,9 +43,11 @@ from secgroup.engine.observed import (
     NO_ROOM_FOR_FIRSTS,
     NO_ROOM_FOR_LEGS,
     NO_ROOM_FOR_REFUSALS,
+    OPENER_REFUSED,
     REFUSAL,
     REFUSAL_WORDS,
     REFUSALS,
+    REFUSED_PACKET,
     STATE_SIZE,
     STOP,
     TO_ADOPT,
@@ -281,7 +283,9 @@ class Connections:
         was_open = records[:, MARKS] & WAS_OPEN != 0
         found = np.where(refused, int(Outcome.REFUSED), int(Outcome.ALLOWED))
         found[was_open] = Outcome.OPEN_BEFORE
-        found[refused & (records[:, ACCEPTED] > 0)] = Outcome.CUT
+        cut = np.flatnonzero(refused & (records[:, ACCEPTED] > 0))
+        packets = self.refusals[records[cut, REFUSAL], REFUSED_PACKET]
+        found[cut[packets & OPENER_REFUSED == 0]] = Outcome.CUT
         return found
 
     def legs_of(self, number: int) -> list[I8]:

@@ -19,7 +19,8 @@ from secgroup.conntrack.timeout import Timeouts
 from secgroup.decision.switches import AS_DOCUMENTED, Switches
 from secgroup.engine.answers import Decisions
 from secgroup.engine.batch import Batch
-from secgroup.engine.columnar import batch_from
+from secgroup.engine.births import Births
+from secgroup.engine.columnar import batch_from, columns_of
 from secgroup.engine.compile import Compiled
 from secgroup.engine.compile import compile as compile_policy
 from secgroup.engine.entry import flow_of, inside_of
@@ -104,6 +105,8 @@ class Engine:
         How many flows the table is laid out for; more may come.
     compiled : Compiled, optional
         The network, as another engine has compiled it.
+    keeps_births : bool
+        Keep the millisecond and the order in which entries are made, 24 bytes for each.
 
     Raises
     ------
@@ -120,6 +123,7 @@ class Engine:
         key: bytes,
         room: int = 1 << 25,
         compiled: Compiled | None = None,
+        keeps_births: bool = False,
     ) -> None:
         self.network = network
         self.switches = switches
@@ -132,6 +136,7 @@ class Engine:
         self._rows = empty_rows()
         self._chunks = 0
         self._lines_are_of: Tables | None = None
+        self._births = Births() if keeps_births else None
         self._generations: list[Generation] = []
         self._put_in_force(compile_policy(Policy(network)) if compiled is None else compiled)
 
@@ -273,8 +278,15 @@ class Engine:
 
     # Deciding
 
-    def batch(self, **columns: Any) -> Batch:
-        """Make a batch of columns by name: lists, arrays, columns of a table (docs/python.md).
+    def batch(self, table: object = None, /, **columns: Any) -> Batch:
+        """Make a batch of columns by name (docs/python.md).
+
+        Parameters
+        ----------
+        table : table, optional
+            What hands out Arrow: of pandas, polars, pyarrow, DuckDB.
+        columns
+            More of them: lists, arrays, columns of a table.
 
         Raises
         ------
@@ -282,7 +294,8 @@ class Engine:
             A column is missing, unknown or of another length, or a value is none of its kind.
 
         """
-        return batch_from(columns, self.compiled.interfaces)
+        given = {} if table is None else columns_of(table)
+        return batch_from(given | columns, self.compiled.interfaces)
 
     def decide(self, batch: Batch, marks: U1 | None = None) -> Decisions:
         """Decide packets in their order, and remember what follows from each.
@@ -313,12 +326,15 @@ class Engine:
         self.check_rows(batch)
         self._build(batch.packets.interface)
         self._settings[BATCH] += 1
-        self._firsts.forget(self.now_ms)
+        before_ms = self.now_ms
+        self._firsts.forget(before_ms)
         out = empty_decisions(len(batch))
         marks = _NO_MARKS if marks is None else marks
         for start in range(0, len(batch), CHUNK):
             stop = min(len(batch), start + CHUNK)
             self._decide_chunk(packets, quotes, start, stop, out, marks)
+        if self._births is not None:
+            self._births.note(packets, out, before_ms)
         firsts, batches = self._earlier_firsts(packets, out)
         return Decisions(
             columns=out,
@@ -488,19 +504,23 @@ class Engine:
         return self._flows.used()
 
     def connections(self) -> Iterator[Flow]:
-        """Yield the flows that are alive now, in the order of their numbers."""
-        for number in self._flows.live().tolist():
+        """Yield the flows that are alive now: oldest entry first, if births are kept."""
+        numbers = self._flows.live()
+        if self._births is not None:
+            numbers = numbers[np.argsort(self._births.orders(numbers), kind="stable")]
+        for number in numbers.tolist():
             yield self.flow(number)
 
     def flow(self, entry: int) -> Flow:
         """Return an entry as a value, by its number. Preconditions: it is in use.
 
-        Times: the second of its making only is kept, and stands in `created_ms`.
+        Unless births are kept, `created_ms` is the whole second in which it was made.
         """
         record = self._flows.records[entry]
         generation = self._generations[int(self._generation_of(record["admission"]))]
         row = int(record["admission"]) - generation.admissions
-        return flow_of(record, generation.compiled, row, self.now_ms)
+        birth = None if self._births is None else self._births.of(entry)
+        return flow_of(record, generation.compiled, row, self.now_ms, birth)
 
     def establish(self, entry: int, positions: tuple[int | None, int | None]) -> None:
         """Bring an entry to ESTABLISHED, as if its connection had been open before.

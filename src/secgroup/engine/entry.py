@@ -8,6 +8,7 @@ from secgroup.conntrack.flow import Flow, FlowKey, Query
 from secgroup.conntrack.state import State
 from secgroup.conntrack.timeout import Timeouts
 from secgroup.engine.batch import address
+from secgroup.engine.births import Birth
 from secgroup.engine.compile import Compiled
 from secgroup.engine.layout import (
     IPV6,
@@ -24,7 +25,9 @@ from secgroup.net.packet import Icmp, Packet
 from secgroup.net.protocol import TCP, UDP, icmp_of
 
 
-def flow_of(record: np.void, compiled: Compiled, row: int, now_ms: int) -> Flow:
+def flow_of(
+    record: np.void, compiled: Compiled, row: int, now_ms: int, birth: Birth | None = None
+) -> Flow:
     """Return an entry as a value.
 
     Parameters
@@ -33,10 +36,12 @@ def flow_of(record: np.void, compiled: Compiled, row: int, now_ms: int) -> Flow:
         The policy that its opener was admitted by.
     row : int
         Of the interface where that was.
+    birth : Birth, optional
+        Else the rules are asked again, and of the time only the second is known.
 
     """
     flags, state = int(record["flags"]), State(int(record["state"]))
-    key = _key(record, list(compiled.memory.owners))
+    key = _key(record, compiled.memory.owner_ids)
     opener = Direction(flags & OPENED_EGRESS)
     known = (flags & NEXT_ORIGINAL_KNOWN, flags & NEXT_REPLY_KNOWN)
     positions = [
@@ -44,19 +49,25 @@ def flow_of(record: np.void, compiled: Compiled, row: int, now_ms: int) -> Flow:
         for position, is_known in zip(record["next"], known, strict=True)
     ]
     established, udp, stream = compiled.tables.timeouts[int(record["timeouts"])].tolist()
-    interface_id = list(compiled.memory.interfaces)[row]
+    interface_id = compiled.memory.interface_ids[row]
+    created_ms = 1000 * int(record["created_s"])
+    if birth is None:
+        rule_ids = compiled.policy.at(interface_id).matching(
+            _opener(key, opener, int(record["next"][0])), opener, key.outside
+        )
+    else:
+        created_ms, table = birth.made_ms, int(compiled.rows["table"][row])
+        rule_ids = compiled.rule_ids(table, opener, key.inside.version, *birth[1:])
     return Flow(
         key=key,
         opener=opener,
         state=state,
-        created_ms=1000 * int(record["created_s"]),
+        created_ms=created_ms,
         last_ms=now_ms - ((now_ms - int(record["last_ms"])) & 0xFFFFFFFF),
         timeouts=Timeouts(tcp_established=established, udp=udp, udp_stream=stream),
         interface_id=interface_id,
         next=(positions[0], positions[1]),
-        rule_ids=compiled.policy.at(interface_id).matching(
-            _opener(key, opener, int(record["next"][0])), opener, key.outside
-        ),
+        rule_ids=rule_ids,
         weight=2 if flags & WEIGHT_TWO else 1,
     )
 

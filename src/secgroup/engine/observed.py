@@ -50,6 +50,8 @@ FIN_OF_A: Final = 8
 FIN_OF_B: Final = 16
 FIRST_IS_TCP: Final = 32
 FIRST_FROM_B: Final = 64
+#: A packet of the other side than the first one's was accepted, before any refusal.
+ANSWERED: Final = 128
 
 #: Words of a leg, one cache line: its PLACE: interface 0-31, direction of its first packet 32,
 #: reason of the last one 40-47; numbers of the rule sets that admitted the opener of its entry,
@@ -71,7 +73,8 @@ TAG: Final = 7
 NAME_WORDS: Final = 8
 
 #: Words of a refusal: the packet that was rejected, where and why. PACKET has its place among
-#: those ends: bit 0 from B, bit 1 ports known, bit 2 ICMP, type 8-15, code 16-23.
+#: those ends: bit 0 from B, bit 1 ports known, bit 2 ICMP, type 8-15, code 16-23; bit 3 says that
+#: what opened the connection is refused here though another interface let it pass.
 REFUSED_FRAME: Final = 0
 REFUSED_NS: Final = 1
 REFUSED_INTERFACE: Final = 2
@@ -83,7 +86,11 @@ REFUSED_BEFORE: Final = 7
 REFUSED_AFTER: Final = 8
 REFUSED_PACKET: Final = 9
 REFUSED_POLICY: Final = 10
-REFUSAL_WORDS: Final = 11
+REFUSED_ACL: Final = 11
+REFUSAL_WORDS: Final = 12
+
+#: That bit of REFUSED_PACKET.
+OPENER_REFUSED: Final = 8
 
 #: Words of a remembered first fragment: addresses, then what else names it, then the time and
 #: what names its connection, NAME_WORDS from FIRST_WHAT on.

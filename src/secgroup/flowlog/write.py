@@ -94,7 +94,7 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
                 stream = (path if is_special else beside).open("wb")
                 if not is_special and target.exists():
                     beside.chmod(target.stat().st_mode)
-        yield cast("IO[bytes]", _Output(stream, path))
+        yield cast("IO[bytes]", _Output(stream, path, at_once=is_special))
         with _telling(path):
             stream.close()
             if not is_special:
@@ -120,18 +120,25 @@ def _telling(path: Path) -> Iterator[None]:
 
 
 class _Output(io.BufferedIOBase):
-    """A stream whose own failures are told apart from those of the code that writes to it."""
+    """A stream whose own failures are told apart from those of the code that writes to it.
 
-    def __init__(self, stream: IO[bytes], path: Path) -> None:
+    `at_once`: somebody reads it as it is written.
+    """
+
+    def __init__(self, stream: IO[bytes], path: Path, *, at_once: bool) -> None:
         self._stream = stream
         self._path = path
+        self._at_once = at_once
 
     def writable(self) -> bool:
         return True
 
     def write(self, octets: Any) -> int:
         with _telling(self._path):
-            return self._stream.write(octets)
+            count = self._stream.write(octets)
+            if self._at_once:
+                self._stream.flush()
+            return count
 
     def flush(self) -> None:
         if not self._stream.closed:

@@ -6,7 +6,7 @@ writes it, byte for byte.
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
-from typing import Final, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -29,21 +29,6 @@ from secgroup.replay.firewall import ClockStep
 from secgroup.replay.observed import ObservedConnections, fill
 from secgroup.replay.summary import Summary, Tally, differences
 from secgroup.replay.who import Census
-
-#: Stands among the options for an `at` of more than one interface.
-SEVERAL_INTERFACES: Final = "several interfaces"
-
-#: Why a replay is done frame by frame all the same: by the names of the options that ask for it.
-BY_DEFINITION: Final[dict[frozenset[str], str]] = {
-    frozenset({SEVERAL_INTERFACES}): "what opened a connection may be refused at the second one",
-    frozenset({"connections"}): "entries are listed by age, to the millisecond",
-}
-
-
-def obstacle(options: Iterable[str]) -> str | None:
-    """Return why a replay with these options is done frame by frame; None when it is not."""
-    given = frozenset(options)
-    return next((reason for some, reason in BY_DEFINITION.items() if some <= given), None)
 
 
 class ColumnSink(Protocol):

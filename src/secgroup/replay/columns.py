@@ -39,6 +39,8 @@ class ColumnFirewall:
         Of hashes; an unknown one keeps collisions from being made.
     key : bytes
         Of the engine's hash.
+    lists_flows : bool
+        Keep what `flows` says beyond a record, as `Engine` does for `keeps_births`.
 
     Attributes
     ----------
@@ -66,6 +68,7 @@ class ColumnFirewall:
         adopt: bool = True,
         secret: U8,
         key: bytes,
+        lists_flows: bool = False,
     ) -> None:
         self.rule_sets = RuleSets()
         self.connections = Connections(secret=secret)
@@ -75,7 +78,9 @@ class ColumnFirewall:
         self.acl_ids: list[str | None] = []
         self._adopts = adopt
         self._placement = Placement(network, at=at, vpc=vpc, secret=secret)
-        self._engine = Engine(network, switches, key=key)
+        self._engine = Engine(network, switches, key=key, keeps_births=lists_flows)
+        self._acls_had: dict[tuple[int, str | None], None] = {}
+        self._earlier_rows: dict[tuple[int, str | None], int] = {}
         self._openers = Openers(self._engine, self._policy_now)
         self._use()
 
@@ -115,7 +120,10 @@ class ColumnFirewall:
         return self._placement.ambiguous_row
 
     def flows(self) -> Iterator[Flow]:
-        """Go through the tracked flows that are alive now."""
+        """Go through the tracked flows that are alive now: oldest entry first, if births are kept.
+
+        Without them `created_ms` is a whole second.
+        """
         self._engine.advance(self.now_ms)
         return self._engine.connections()
 
@@ -132,6 +140,7 @@ class ColumnFirewall:
         self.interfaces = [known[each] for each in compiled.memory.interfaces]
         acls = compiled.tables.interfaces.acl.tolist()
         self.acl_ids = [compiled.acl_ids[each] if compiled.acl_ids else None for each in acls]
+        self._add_earlier_acls()
         self.rule_sets.use(
             compiled.tables.interfaces.table,
             lambda table, direction, family, *classes: compiled.rule_ids(
@@ -140,6 +149,19 @@ class ColumnFirewall:
         )
         self.connections.use(self.interfaces, self.acl_ids)
         self._placement.use(self.network, compiled.interfaces)
+
+    def _add_earlier_acls(self) -> None:
+        """Give interfaces another row with each network ACL that they had before.
+
+        A later fragment is decided as its first one was, by the ACL that was there then.
+        """
+        now = dict.fromkeys(enumerate(self.acl_ids))
+        self._earlier_rows = {}
+        for row, acl_id in [each for each in self._acls_had if each not in now]:
+            self._earlier_rows[row, acl_id] = len(self.interfaces)
+            self.interfaces.append(self.interfaces[row])
+            self.acl_ids.append(acl_id)
+        self._acls_had |= now
 
     def decide(self, batch: Batch, begin: int, end: int) -> Rows:
         """Decide frames, and take note of what becomes of their connections.
@@ -167,8 +189,10 @@ class ColumnFirewall:
         passage.decide(self._adopt if self._adopts else None)
         packets, decisions = sightings.packets, passage.out
         rule_sets = self.rule_sets.of(packets, decisions)
-        for row, rule_ids in passage.earlier:
+        for row, rule_ids, acl_id in passage.earlier:
             rule_sets[row] = self.rule_sets.number(rule_ids)
+            here = int(packets.interface[row])
+            packets.interface[row] = self._earlier_rows.get((here, acl_id), here)
         frames, times_ns = sightings.frames, sightings.times_ns
         self.connections.see(packets, decisions, frames, times_ns, passage.numbers, rule_sets)
         return Rows(

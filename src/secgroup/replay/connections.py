@@ -6,7 +6,7 @@ counted apart. Which packets are of one connection never depends on a decision, 
 networks are compared connection by connection.
 """
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Collection, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum, unique
 from typing import Final
@@ -307,17 +307,27 @@ class Connections:
         """Return the connection with this number."""
         return self._all[number - 1]
 
-    def with_outcome(self, outcome: Outcome) -> list[Connection]:
-        """Return those with an outcome, by number."""
-        return [each for each in self._all if each.outcome is outcome]
+    def with_outcome(self, outcome: Outcome) -> Iterator[Connection]:
+        """Go through those with an outcome, by number."""
+        return (each for each in self._all if each.outcome is outcome)
 
     def count(self, outcome: Outcome) -> int:
         """Count those with an outcome."""
-        return len(self.with_outcome(outcome))
+        return sum(1 for _ in self.with_outcome(outcome))
 
-    def open_before(self) -> list[Connection]:
-        """Return those that were open before the capture, by number."""
-        return [each for each in self._all if each.was_open]
+    def open_before(self) -> Iterator[Connection]:
+        """Go through those that were open before the capture, by number."""
+        return (each for each in self._all if each.was_open)
+
+    def passing(self, reasons: Collection[Reason], since_ms: int) -> Iterator[Connection]:
+        """Go through those that passed some interface for one of these reasons since."""
+        return (
+            each
+            for each in self._all
+            if any(
+                leg.reason in reasons and leg.passed_ms >= since_ms for leg in each.legs.values()
+            )
+        )
 
     def after_close(self) -> int:
         """Count the packets that were rejected after the end of their connection."""

@@ -5,9 +5,10 @@ one packet at one interface is `reference.decide`'s, placing is `who`'s. Time co
 packets.
 """
 
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final, Protocol, overload, runtime_checkable
 
 from secgroup.conntrack.flow import Flow
 from secgroup.decision import Decision, Reason, Verdict
@@ -24,6 +25,10 @@ from secgroup.replay.connections import Connections, Placed
 from secgroup.replay.copies import Copies
 from secgroup.replay.who import At, Census, Place, Undecided, Who
 
+if TYPE_CHECKING:
+    from secgroup.engine.answers import Decisions
+    from secgroup.engine.engine import Engine
+
 MILLISECOND_NS: Final = 1_000_000
 _STEP_BACK_NS: Final = 1_000_000_000
 _STEP_FORWARD_NS: Final = 86_400_000_000_000
@@ -37,6 +42,15 @@ class ClockStep:
 
     frame: int
     step_ns: int
+
+
+@runtime_checkable
+class Table(Protocol):
+    """What hands out its columns as Arrow (the Arrow PyCapsule interface)."""
+
+    def __arrow_c_stream__(self, requested_schema: Any = None, /) -> Any:
+        """Return the columns."""
+        ...
 
 
 class Firewall:
@@ -103,33 +117,78 @@ class Firewall:
         self._who = Who(network, at=at, vpc=vpc)
         self._copies = None if self._who.is_at else Copies()
         self._now_ns: int | None = None
+        self._engine: Engine | None = None
 
     @property
     def now_ms(self) -> int:
         """The clock: the largest time so far, in milliseconds, rounded down."""
         return 0 if self._now_ns is None else self._now_ns // MILLISECOND_NS
 
-    def decide(self, frames: Iterable[Frame]) -> Iterator[Placed]:
-        """Decide every packet, each at the interfaces that it passes: egress before ingress.
+    @overload
+    def decide(self, packets: Iterable[Frame]) -> Iterator[Placed]: ...
 
-        What is not decided (frames that are not IP, copies, addresses that no interface has) is
-        counted in `census`. A packet that its sender's interface rejects does not arrive.
+    @overload
+    def decide(self, packets: Table) -> "Decisions": ...
+
+    def decide(self, packets: Iterable[Frame] | Table) -> "Iterator[Placed] | Decisions":
+        """Decide every packet of a capture or of a table, by the definition or by the engine.
+
+        The packets of one firewall are all frames or all in tables, because each way has its own
+        memory.
+
+        Parameters
+        ----------
+        packets : iterable of Frame, or table
+            Frames are decided one by one, each at the interfaces that it passes: egress before
+            ingress. What is not decided (frames that are not IP, copies, addresses that no
+            interface has) is counted in `census`. A packet that its sender's interface rejects
+            does not arrive.
+
+            A table (pandas, polars, pyarrow, DuckDB: what hands out Arrow) has a row for each
+            packet at an interface, in the columns of docs/python.md; all of it is decided at
+            once, compiled. It counts neither for `observed` nor for `census`.
+
+        Returns
+        -------
+        iterator of Placed, or Decisions
+            Decisions are columns, in the order of the rows, and an Arrow table by `to_arrow`.
 
         Raises
         ------
         AmbiguousAddressError
-            Two VPCs have an address of a packet, and neither `at` nor `vpc` was given.
+            Two VPCs have an address of a frame, and neither `at` nor `vpc` was given.
+        InputError
+            A column is missing or unknown, a value is none of its kind, or an interface has more
+            than 1,000 rules in one direction and family.
+        ValueError
+            The firewall has decided packets the other way.
 
         """
+        if isinstance(packets, Table):
+            return self._decide_table(packets)
+        return self._decide_frames(packets)
+
+    def _decide_frames(self, frames: Iterable[Frame]) -> Iterator[Placed]:
         for frame in frames:
             yield from self.decide_frame(frame)
+
+    def _decide_table(self, table: Table) -> "Decisions":
+        if self._now_ns is not None:
+            raise ValueError("this firewall has decided frames (expected a new one for tables)")
+        if self._engine is None:
+            from secgroup.engine.engine import Engine
+
+            self._engine = Engine(
+                self.network, self._switches, key=os.urandom(16), keeps_births=True
+            )
+        return self._engine.decide(self._engine.batch(table))
 
     def decide_frame(self, frame: Frame) -> tuple[Placed, ...]:
         """Decide one frame; the same as `decide`, for one.
 
         Raises
         ------
-        AmbiguousAddressError
+        AmbiguousAddressError, ValueError
             As `decide`.
 
         """
@@ -167,8 +226,11 @@ class Firewall:
         ------
         KeyError
             The network has no such interface.
+        ValueError
+            The firewall has decided tables.
 
         """
+        self._refuse_tables()
         if self._now_ns is None or time_ns > self._now_ns:
             self._now_ns = time_ns
         return self._decide_one(self._policy.at(interface_id), packet, direction)
@@ -189,6 +251,8 @@ class Firewall:
             had = then is not None and then.has_address(flow.key.inside)
             return had and not now.has_address(flow.key.inside)
 
+        if self._engine is not None:
+            self._engine.change(network)
         self._memory.flows.remove_if(is_gone)
         self.network = network
         self._policy = Policy(network)
@@ -196,10 +260,13 @@ class Firewall:
 
     def connections(self) -> Iterator[Flow]:
         """Go through the tracked flows that are alive now, oldest entry first."""
+        if self._engine is not None:
+            return self._engine.connections()
         self._memory.flows.advance(self.now_ms)
         return iter(self._memory.flows)
 
     def _move_clock(self, frame: Frame) -> None:
+        self._refuse_tables()
         if self._now_ns is None:
             self._now_ns = frame.time_ns
             return
@@ -212,6 +279,10 @@ class Firewall:
             self._now_ns = frame.time_ns
         elif frame.time_ns // MILLISECOND_NS < self.now_ms:
             self.stepped_back += 1
+
+    def _refuse_tables(self) -> None:
+        if self._engine is not None:
+            raise ValueError("this firewall has decided tables (expected a new one for frames)")
 
     def _decide_one(
         self, policy: InterfacePolicy, packet: Datagram, direction: Direction

@@ -21,25 +21,28 @@ from secgroup.replay.summary import Replayed
 #: AWS keeps an established TCP connection by default (350 s, on Nitro v6).
 RECENT_MS: Final = 350_000
 
+_BY_RULES_ALONE: Final = (Reason.UNTRACKED, Reason.MIDSTREAM)
+
 
 def live_lines(firewall: Replayed) -> Iterator[str]:
     """Yield a line for every flow that is alive: tracked ones by age, then the others."""
     for flow in firewall.connections():
         yield json.dumps(_tracked(flow, firewall.now_ms))
-    for connection in firewall.observed:
+    since_ms = firewall.now_ms - RECENT_MS
+    for connection in firewall.observed.passing(_BY_RULES_ALONE, since_ms):
         for leg in connection.legs.values():
             is_there = leg.interface.interface_id in firewall.network.interfaces
-            if is_there and _is_alive_without_entry(connection, leg, firewall.now_ms):
+            if is_there and _is_alive_without_entry(connection, leg, since_ms):
                 yield json.dumps(_without_entry(connection, leg, firewall.now_ms))
 
 
-def _is_alive_without_entry(connection: Connection, leg: Leg, now_ms: int) -> bool:
+def _is_alive_without_entry(connection: Connection, leg: Leg, since_ms: int) -> bool:
     """Tell whether a leg passes by rules alone; an ICMP message that asks nothing is no flow."""
     return (
-        leg.reason in (Reason.UNTRACKED, Reason.MIDSTREAM)
+        leg.reason in _BY_RULES_ALONE
         and connection.first.protocol not in (ICMP, ICMPV6)
         and not connection.is_over
-        and now_ms - leg.passed_ms <= RECENT_MS
+        and leg.passed_ms >= since_ms
     )
 
 

@@ -4,7 +4,7 @@ Owns the way back from columns: nothing is counted or judged here.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from secgroup.engine.observed import (
     ACCEPTED,
     AFTER,
     AFTER_ACCEPTED,
+    ANSWERED,
     B_HI,
     B_LO,
     COUNT_CONNECTIONS,
@@ -36,15 +37,20 @@ from secgroup.engine.observed import (
     LAST_NS,
     LATE,
     LEG_JUDGED,
+    LEG_NEXT,
     LEG_OPENED,
     LEG_PACKETS,
     LEG_PASSED_MS,
     LEG_PLACE,
+    LEG_WORDS,
+    LEGS,
     MARKS,
     OCTETS,
+    OPENER_REFUSED,
     PORTS,
     PORTS_BIT,
     REFUSAL,
+    REFUSED_ACL,
     REFUSED_ACL_RULE,
     REFUSED_AFTER,
     REFUSED_BEFORE,
@@ -79,7 +85,6 @@ class ObservedConnections:
 
     def __init__(self, firewall: ColumnFirewall) -> None:
         self._firewall = firewall
-        self._made: dict[int, Connection] = {}
 
     def __len__(self) -> int:
         """Count them."""
@@ -97,34 +102,45 @@ class ObservedConnections:
         """Count those with an outcome."""
         return int((self._columns.outcomes() == _OUTCOMES[outcome]).sum())
 
-    def with_outcome(self, outcome: Outcome) -> list[Connection]:
-        """Return those with an outcome, by number."""
+    def with_outcome(self, outcome: Outcome) -> Iterator[Connection]:
+        """Go through those with an outcome, by number."""
         rows = np.flatnonzero(self._columns.outcomes() == _OUTCOMES[outcome])
-        return [self.numbered(row + 1) for row in rows.tolist()]
+        return (self.numbered(row + 1) for row in rows.tolist())
 
-    def open_before(self) -> list[Connection]:
-        """Return those that were open before the capture, by number."""
+    def open_before(self) -> Iterator[Connection]:
+        """Go through those that were open before the capture, by number."""
         rows = np.flatnonzero(self._columns.records[:, MARKS] & WAS_OPEN)
-        return [self.numbered(row + 1) for row in rows.tolist()]
+        return (self.numbered(row + 1) for row in rows.tolist())
+
+    def passing(self, reasons: Collection[Reason], since_ms: int) -> Iterator[Connection]:
+        """Go through those that passed some interface for one of these reasons since."""
+        legs = self._columns.observed.legs.reshape(-1, LEG_WORDS)
+        passed = np.isin(legs[:, LEG_PLACE] >> 40 & 0xFF, [int(each) for each in reasons])
+        passed &= legs[:, LEG_PASSED_MS] >= since_ms
+        first = self._columns.records[:, LEGS]
+        found = np.zeros(first.shape, dtype=np.bool_)
+        rows = np.flatnonzero(first >= 0)
+        at = first[rows] // LEG_WORDS
+        while rows.shape[0]:
+            found[rows[passed[at]]] = True
+            behind = legs[at, LEG_NEXT]
+            rows, at = rows[behind >= 0], behind[behind >= 0] // LEG_WORDS
+        return (self.numbered(row + 1) for row in np.flatnonzero(found).tolist())
 
     def after_close(self) -> int:
         """Count the packets that were rejected after the end of their connection."""
         return int(self._columns.records[:, LATE].sum())
 
     def numbered(self, number: int) -> Connection:
-        """Return the connection with this number."""
-        found = self._made.get(number)
-        if found is None:
-            found = self._made[number] = self._make(number)
-        return found
-
-    def _make(self, number: int) -> Connection:
+        """Return the connection with this number, made of columns for whoever asks."""
         record = self._columns.records[number - 1].tolist()
         birth = self._columns.births[number - 1].tolist()
         marks = record[MARKS]
-        refusal = None
+        refusal, is_opener_refused = None, False
         if record[REFUSAL] >= 0:
-            refusal = self._refusal(number, record, self._columns.refusals[record[REFUSAL]])
+            row = self._columns.refusals[record[REFUSAL]]
+            refusal = self._refusal(number, record, row)
+            is_opener_refused = bool(row[REFUSED_PACKET] & OPENER_REFUSED)
         return Connection(
             number=number,
             first=_first(record),
@@ -135,6 +151,8 @@ class ObservedConnections:
             adoption=self._firewall.adoptions.get(number),
             refusal=refusal,
             accepted=record[ACCEPTED],
+            is_answered=bool(marks & ANSWERED),
+            is_opener_refused=is_opener_refused,
             octets=record[OCTETS],
             late=record[LATE],
             after=record[AFTER],
@@ -172,7 +190,7 @@ class ObservedConnections:
         firewall, refused = self._firewall, row.tolist()
         interface_id = self._columns.interface_ids[refused[REFUSED_INTERFACE]]
         policy = firewall.policy_at(refused[REFUSED_POLICY], interface_id)
-        rule_number = refused[REFUSED_ACL_RULE]
+        acl, rule_number = refused[REFUSED_ACL], refused[REFUSED_ACL_RULE]
         before, after = refused[REFUSED_BEFORE], refused[REFUSED_AFTER]
         return Placed(
             frame=refused[REFUSED_FRAME],
@@ -184,7 +202,7 @@ class ObservedConnections:
                 verdict=Verdict.REJECT,
                 reason=Reason(refused[REFUSED_REASON]),
                 rule_ids=firewall.rule_sets[refused[REFUSED_RULES]],
-                network_acl_id=None if rule_number < 0 else policy.acl.network_acl_id,
+                network_acl_id=None if rule_number < 0 else self._columns.acl_ids[acl],
                 acl_rule_number=None if rule_number < 0 else rule_number,
                 state_before=None if before == 0 else State(before),
                 state_after=None if after == 0 else State(after),

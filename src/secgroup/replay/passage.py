@@ -77,7 +77,7 @@ class Passage:
         count = self._frames.shape[0]
         self.numbers: I8 = np.zeros(count, dtype=np.int64)
         self.out: DecisionColumns = empty_decisions(count)
-        self.earlier: list[tuple[int, tuple[str, ...]]] = []
+        self.earlier: list[tuple[int, tuple[str, ...], str | None]] = []
         # What is not decided yet is numbered as if it were.
         np.not_equal(self._packets.interface, -1, out=self.out.reason, casting="unsafe")
         self.out.first.fill(-1)
@@ -159,5 +159,7 @@ class Passage:
         for row in np.flatnonzero(columns.first < -1).tolist():
             compiled = decisions.firsts_compiled[-2 - int(columns.first[row])]
             if compiled is not decisions.compiled:
-                self.earlier.append((begin + row, decisions.rule_ids(row)))
+                self.earlier.append(
+                    (begin + row, decisions.rule_ids(row), decisions.network_acl_id(row))
+                )
                 self.out.address_class[begin + row] = self.out.port_class[begin + row] = -1

@@ -4,7 +4,7 @@ Owns the counting. How it is shown to people and to machines is the command line
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -37,16 +37,20 @@ class Sequenced(Protocol):
         """Go through them."""
         ...
 
-    def with_outcome(self, outcome: Outcome) -> list[Connection]:
-        """Return those with an outcome, by number."""
+    def with_outcome(self, outcome: Outcome) -> Iterator[Connection]:
+        """Go through those with an outcome, by number."""
         ...
 
     def count(self, outcome: Outcome) -> int:
         """Count those with an outcome."""
         ...
 
-    def open_before(self) -> list[Connection]:
-        """Return those that were open before the capture."""
+    def open_before(self) -> Iterator[Connection]:
+        """Go through those that were open before the capture."""
+        ...
+
+    def passing(self, reasons: Collection[Reason], since_ms: int) -> Iterator[Connection]:
+        """Go through those that passed some interface for one of these reasons since."""
         ...
 
     def after_close(self) -> int:
@@ -302,8 +306,8 @@ class Summary:
         """Every connection, by number."""
         return list(self.firewall.observed)
 
-    def of(self, outcome: Outcome) -> list[Connection]:
-        """Return the connections with an outcome, by number."""
+    def of(self, outcome: Outcome) -> Iterator[Connection]:
+        """Go through the connections with an outcome, by number."""
         return self.firewall.observed.with_outcome(outcome)
 
     def count(self, outcome: Outcome) -> int:

@@ -22,6 +22,7 @@ from secgroup.engine.observed import (
     ADOPTED,
     AFTER,
     AFTER_ACCEPTED,
+    ANSWERED,
     B_HI,
     B_LO,
     CLOCK_MS,
@@ -34,6 +35,7 @@ from secgroup.engine.observed import (
     ENTRIES,
     FIN_OF_A,
     FIN_OF_B,
+    FIRST_FROM_B,
     IS_OVER,
     LAST_NS,
     LATE,
@@ -53,9 +55,11 @@ from secgroup.engine.observed import (
     NO_ROOM_FOR_LEGS,
     NO_ROOM_FOR_REFUSALS,
     OCTETS,
+    OPENER_REFUSED,
     PORTS,
     REFUSAL,
     REFUSALS,
+    REFUSED_ACL,
     REFUSED_ACL_RULE,
     REFUSED_AFTER,
     REFUSED_BEFORE,
@@ -303,6 +307,9 @@ def see(
                 records[at + AFTER_ACCEPTED] += accepted
             elif accepted != 0:
                 records[at + ACCEPTED] += 1
+                if not is_same and from_b != (marks & FIRST_FROM_B != 0):
+                    marks |= ANSWERED
+                    records[at + MARKS] = marks
             elif records[at + ACCEPTED] > 0 and marks & IS_OVER != 0:
                 records[at + LATE] += 1
             else:
@@ -313,6 +320,13 @@ def see(
                 packet |= np.int64(shape & HAS_ICMP != 0) << 2
                 packet |= np.int64(packets.icmp_type[last]) << 8
                 packet |= np.int64(packets.icmp_code[last]) << 16
+                is_as_first = is_same or from_b == (marks & FIRST_FROM_B != 0)
+                if is_as_first and marks & ANSWERED == 0:
+                    place = np.int64(interfaces[packets.interface[last]])
+                    leg = np.int64(records[at + LEGS])
+                    while leg >= 0 and observed.legs[leg + LEG_PLACE] & 0xFFFFFFFF != place:
+                        leg = np.int64(observed.legs[leg + LEG_NEXT])
+                    packet |= OPENER_REFUSED if leg < 0 else 0
                 if is_same and shape & HAS_PORTS != 0:
                     # Both ends have one address: the ports tell them apart.
                     port = np.int64(packets.source_port[last])
@@ -330,6 +344,7 @@ def see(
                 refusals[refusal, REFUSED_AFTER] = decisions.state_after[last]
                 refusals[refusal, REFUSED_PACKET] = packet
                 refusals[refusal, REFUSED_POLICY] = policy
+                refusals[refusal, REFUSED_ACL] = acls[packets.interface[last]]
             records[at + OCTETS] += np.int64(packets.length[last])
             if shape & HAS_TCP != 0 and accepted != 0:
                 flags = np.int64(packets.tcp_flags[last])
