@@ -28,7 +28,7 @@ from secgroup.dataplane.batch import BatchPlane
 from secgroup.sources.load import load
 from tests.support.worlds import REGION, new_client, new_state, refused
 
-RULES = 6
+RULES = 3
 GROUPS = 8
 QUOTAS = {
     "rules_per_security_group": RULES,
