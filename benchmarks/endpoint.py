@@ -3,8 +3,8 @@
 They answer the same requests in the same run, one after the other, each in a process of its own.
 Requests are recorded and signed once and sent as octets on connections that are kept, because a
 client of botocore's costs more than a server. What is counted in the answers is held against what
-was made. moto keeps its state in memory, and the bar is for ours in memory too; beside it stands
-ours in a file, where a change is answered after it was flushed to the disk.
+was made. moto keeps its state in memory, and the bar is for ours in memory too; what a file costs,
+where a change is answered after it was flushed to the disk, stands beside it for the rules.
 
 `SECGROUP_MOTO` names a Python that has moto (the extra `bench`), when this one has not.
 """
@@ -26,6 +26,7 @@ from typing import Any
 
 MOTO = os.environ.get("SECGROUP_MOTO", sys.executable)
 BAR = 3.0
+START_BAR_S = 1.5
 RULES = 60
 PAGE = 1000
 CONNECTIONS = 16
@@ -84,6 +85,7 @@ class Server:
     port: int
     process: subprocess.Popen[bytes]
     connection: Connection
+    start_s: float = 0.0
     vpc_id: str = ""
     group_ids: list[str] = field(default_factory=list)
 
@@ -121,15 +123,19 @@ class Server:
 @contextmanager
 def started(name: str, command: Sequence[str], port: int) -> Iterator[Server]:
     """Start a server and wait until it answers."""
+    start = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        for _ in range(600):
+        for _ in range(3000):
             try:
                 socket.create_connection(("127.0.0.1", port), timeout=1).close()
                 break
             except OSError:
-                time.sleep(0.05)
-        yield Server(name, port, process, Connection(port))
+                time.sleep(0.01)
+        server = Server(name, port, process, Connection(port))
+        server.ask("DescribeVpcs")
+        server.start_s = time.perf_counter() - start
+        yield server
     finally:
         process.terminate()
         process.wait(60)
@@ -283,25 +289,24 @@ class Figures:
 
     seconds: dict[str, float]
     peak_mib: float
+    start_s: float
 
 
 def measure(name: str, command: Callable[[int], list[str]], *, groups: int, calls: int) -> Figures:
-    """Start a server, and take every figure of it."""
+    """Start a server, fill it, and take every figure of it."""
     port = free_port()
     with started(name, command(port), port) as server:
-        seconds = {
-            f"make {groups:,} groups of {RULES} rules": seconds_of(lambda: furnish(server, groups))
-        }
+        furnish(server, groups)
         first, again = described(server, groups)
         loop, together = authorising(server, calls), crowd(server, 4 * calls)
         crowded = f"describe a group {4 * calls:,} times, over {CONNECTIONS} connections"
-        seconds |= {
-            "describe them all, the first time": first,
-            "describe them all, once more": seconds_of(again),
+        seconds = {
+            f"describe {groups:,} groups of {RULES} rules, the first time": first,
+            "describe them once more": seconds_of(again),
             f"authorize {calls:,} rules, one by one": seconds_of(loop),
             crowded: seconds_of(together),
         }
-        return Figures(seconds, server.peak_mib())
+        return Figures(seconds, server.peak_mib(), server.start_s)
 
 
 def main() -> int:
@@ -311,27 +316,34 @@ def main() -> int:
     )
     parser.add_argument("--groups", type=int, default=2500)
     parser.add_argument("--calls", type=int, default=500)
-    options = vars(parser.parse_args())
+    options = parser.parse_args()
+    from secgroup.api.model import ec2
+
+    # The client has its model before a clock runs.
+    ec2()
+    sizes = {"groups": options.groups, "calls": options.calls}
     with tempfile.TemporaryDirectory() as text:
         folder = Path(text)
-        filed = measure("secgroup", serving(str(folder / "store"), folder), **options)
-        ours = measure("secgroup", serving(":memory:", folder), **options)
-    moto = measure("moto", lambda port: [MOTO, "-m", "moto.server", "-p", str(port)], **options)
-    held = ours.peak_mib < moto.peak_mib
-    print("| figure | secgroup, in a file | in memory | moto | moto / in memory |")
-    print("|---|---|---|---|---|")
+        ours = measure("secgroup", serving(":memory:", folder), **sizes)
+        filed = measure(
+            "secgroup", serving(str(folder / "store"), folder), groups=50, calls=options.calls
+        )
+    moto = measure("moto", lambda port: [MOTO, "-m", "moto.server", "-p", str(port)], **sizes)
+    held = ours.peak_mib < moto.peak_mib and filed.start_s <= START_BAR_S
+    print("| figure | secgroup | moto | times |")
+    print("|---|---|---|---|")
     for name, seconds in moto.seconds.items():
         times = seconds / ours.seconds[name]
         held &= times >= BAR
-        print(
-            f"| {name} | {filed.seconds[name]:.3f} s | {ours.seconds[name]:.3f} s "
-            f"| {seconds:.3f} s | {times:.1f} |"
-        )
-    print(
-        f"| most memory | {filed.peak_mib:.0f} MiB | {ours.peak_mib:.0f} MiB "
-        f"| {moto.peak_mib:.0f} MiB | {moto.peak_mib / ours.peak_mib:.1f} |"
-    )
-    print(f"at least {BAR:g} times as fast in each, with less memory: {'yes' if held else 'NO'}")
+        print(f"| {name} | {ours.seconds[name]:.3f} s | {seconds:.3f} s | {times:.1f} |")
+        if name in filed.seconds and name.startswith("authorize"):
+            times = seconds / filed.seconds[name]
+            print(f"| the same, in a file | {filed.seconds[name]:.3f} s | | {times:.1f} |")
+    times = moto.peak_mib / ours.peak_mib
+    print(f"| most memory | {ours.peak_mib:.0f} MiB | {moto.peak_mib:.0f} MiB | {times:.1f} |")
+    print(f"| start | {filed.start_s:.3f} s | {moto.start_s:.3f} s | |")
+    told = "yes" if held else "NO"
+    print(f"{BAR:g} times as fast in each, less memory, started in {START_BAR_S} s: {told}")
     return int(not held)
 
 
