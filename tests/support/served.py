@@ -3,6 +3,7 @@
 import io
 import json
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -38,6 +39,15 @@ class Served:
     def entries(self) -> list[dict[str, Any]]:
         """The lines of its access log."""
         return [json.loads(line) for line in self.log.getvalue().splitlines()]
+
+    def entry(self, request_id: str) -> dict[str, Any]:
+        """The line of a request, which is written after its answer."""
+        for _ in range(200):
+            for each in self.entries():
+                if each["request_id"] == request_id:
+                    return each
+            time.sleep(0.02)
+        raise AssertionError(f"no line of {request_id}")
 
     def kept(self) -> str:
         """Everything that is kept, spelled."""
