@@ -272,7 +272,10 @@ def _read_route_tables(answers: Answers, draft: Draft) -> None:
 
 
 def _read_instances(answers: Answers, draft: Draft) -> None:
-    """Read interfaces, then instances; an interface inside of one counts where it stands alone."""
+    """Read interfaces, then instances; an interface inside of one counts where it stands alone.
+
+    A terminated instance is described for a while, and is none any more.
+    """
     for node in answers.nodes["NetworkInterfaces"]:
         _add(draft, node, nouns.read_interface(node))
     alone = frozenset(draft.of(NetworkInterface))
@@ -281,6 +284,9 @@ def _read_instances(answers: Answers, draft: Draft) -> None:
         *answers.nodes["Instances"],
     ]
     for node in instances:
+        state = node.node("State")
+        if state is not None and state.text_or_none("Name") == "terminated":
+            continue
         instance = nouns.read_instance(node)
         _add(draft, node, instance)
         for nested in node.nodes("NetworkInterfaces"):
