@@ -15,6 +15,7 @@ from secgroup.errors import InputError, OutputError
 
 if TYPE_CHECKING:
     from secgroup.control.endpoint import Caller, Endpoint
+    from secgroup.control.opening import Nowhere
     from secgroup.control.state import World
     from secgroup.control.store import SqliteStore
     from secgroup.dataplane.batch import BatchPlane
@@ -217,11 +218,12 @@ def _tls(certificate: str | None, key: str | None) -> tuple[str, str] | None:
     return certificate, key
 
 
-def _store(path: str | None) -> "SqliteStore":
+def _store(path: str | None) -> "SqliteStore | Nowhere":
+    from secgroup.control.opening import Nowhere
     from secgroup.control.store import SqliteStore
 
     if path == MEMORY:
-        return SqliteStore(MEMORY)
+        return Nowhere()
     file = store_file(path)
     if path is None:
         try:

@@ -2,21 +2,38 @@
 
 import gc
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from secgroup.control.beginning import begin
 from secgroup.control.endpoint import Endpoint
 from secgroup.control.kinds import KINDS
 from secgroup.control.quotas import QUOTAS
-from secgroup.control.state import State, by_name
+from secgroup.control.state import Changed, Row, State, by_name
 from secgroup.control.store import SqliteStore
 from secgroup.errors import Ec2Error, InputError
 
 
+class Nowhere:
+    """A store of nothing: for a state that lasts as long as its process."""
+
+    path: Final = ":memory:"
+    sequence: Final = 0
+
+    def load(self) -> Iterator[Row]:
+        """Yield no row."""
+        return iter(())
+
+    def commit(self, changes: Collection[Changed], sequence: int, /) -> None:
+        """Let changes be."""
+
+    def close(self) -> None:
+        """Let go of nothing."""
+
+
 def opened(
-    store: SqliteStore,
+    store: "SqliteStore | Nowhere",
     quotas: Mapping[str, int] | None = None,
     *,
     tell: Callable[[Ec2Error], Mapping[str, str]] = by_name,
