@@ -123,11 +123,13 @@ def test_world_with_one_of_everything_is_read_as_the_network_that_it_is(tmp_path
     assert line.startswith(f"prefix list {aws_list_id(REGION, 's3')}: mentioned")
     kept = Networks(client.endpoint.state)[REGION]
     own = {vpc["VpcId"] for vpc in described["Vpcs"]}
-    for field in ("subnets", "network_acls", "route_tables", "interfaces", "nat_gateways"):
+    for field in ("subnets", "acls", "route_tables", "interfaces", "nat_gateways"):
         found = getattr(network, field)
         assert found, field
         wanted = {k: v for k, v in getattr(kept, field).items() if v.vpc_id in own}
         assert found == wanted, field
+    for field in ("instances", "addresses", "peerings", "endpoints", "egress_only_gateways"):
+        assert getattr(network, field) == getattr(kept, field), field
 
 
 def test_what_was_made_can_be_taken_away_again_in_order() -> None:
