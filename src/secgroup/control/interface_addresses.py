@@ -46,9 +46,10 @@ def block_of(subnet: Resource, kind: tuple[str, str]) -> IPv4Network | IPv6Netwo
 
 def _holder(world: World, subnet: Resource, kind: tuple[str, str], text: str) -> str | None:
     """Return the interface of a subnet that has an address or a prefix, None when none has."""
-    for interface in world.where("NetworkInterface", ".".join(kind), text):
-        if interface["SubnetId"] == subnet["SubnetId"]:
-            return str(interface["NetworkInterfaceId"])
+    table = world.state.table(world.account_id, world.region, "NetworkInterface")
+    for interface_id in table.indexes[".".join(kind)].get(text, ()):
+        if table.rows[interface_id].resource["SubnetId"] == subnet["SubnetId"]:
+            return interface_id
     return None
 
 
@@ -74,10 +75,18 @@ def _free(
     block = block_of(subnet, kind)
     first = int(block.network_address)
     address = type(block.network_address)
+    # Most addresses that are tried are taken: whether anything has one is asked first.
+    indexes = world.state.table(world.account_id, world.region, "NetworkInterface").indexes
+    taken, has_prefixes = indexes[".".join(kind)], bool(indexes[".".join(_PREFIX_OF[kind])])
     for number in range(first + _HEAD, first + block.num_addresses - 1):
         found = address(number)
-        if str(found) not in but and _is_free(world, subnet, kind, found):
-            yield str(found)
+        text = str(found)
+        if text in taken and _holder(world, subnet, kind, text) is not None:
+            continue
+        if has_prefixes and not _is_free(world, subnet, kind, found):
+            continue
+        if text not in but:
+            yield text
 
 
 def _free_prefixes(

@@ -113,6 +113,7 @@ KINDS: Final[tuple[Kind, ...]] = (
             "Groups.GroupId",
             "Attachment.InstanceId",
             "Attachment.AttachmentId",
+            "PrivateIpAddress",
             "PrivateIpAddresses.PrivateIpAddress",
             "PrivateIpAddresses.Association.PublicIp",
             "Ipv4Prefixes.Ipv4Prefix",
