@@ -3,11 +3,9 @@
 ARCHITECTURE.md lists the sentences. A counterexample is a seed: `make_trace(seed, PACKETS)`.
 """
 
-import re
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import fields, is_dataclass, replace
-from pathlib import Path
 from random import Random
 
 from hypothesis import given, settings
@@ -454,14 +452,3 @@ def test_a_flow_says_what_it_must() -> None:
             assert isinstance(flow, Flow)
             assert flow.opener is event.direction
             assert flow.state is answer.state_after
-
-
-def test_architecture_lists_every_law() -> None:
-    text = (Path(__file__).resolve().parents[2] / "ARCHITECTURE.md").read_text()
-    listed = set(re.findall(r"^- `(\w+)`: ", text.partition("## Laws")[2], re.MULTILINE))
-    laws = {
-        name.removeprefix("test_")
-        for name, each in globals().items()
-        if name.startswith("test_") and hasattr(each, "hypothesis")
-    }
-    assert laws == listed
