@@ -2,13 +2,15 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from secgroup.api.model import shaped
+from secgroup.api.operations import OPERATIONS
+from secgroup.control.export import export
 from secgroup.control.loading import load
 from secgroup.control.networks import Networks
 from secgroup.control.seed_ids import with_ids
@@ -79,3 +81,17 @@ def test_state_that_began_with_a_network_means_that_network(file: Path) -> None:
     client, network = begun_with(file)
     found = Networks(client.endpoint.state)[client.region]
     assert nouns(found) == nouns(network)
+
+
+def test_export_is_read_back_to_the_same_network(file: Path, tmp_path: Path) -> None:
+    client, _ = begun_with(file)
+    kept = Networks(client.endpoint.state)[client.region]
+    again = load_network(written(tmp_path, export(client.world, OPERATIONS)))
+    assert nouns(replace(again, warnings=())) == nouns(kept)
+
+
+def test_export_that_is_loaded_is_exported_as_it_was(file: Path, tmp_path: Path) -> None:
+    client, _ = begun_with(file)
+    first = export(client.world, OPERATIONS)
+    other, _ = begun_with(written(tmp_path, first))
+    assert export(other.world, OPERATIONS) == first
