@@ -20,7 +20,7 @@ PYTHON = {
     "prowler": ("prowler==5.46.0",),
 }
 #: Client -> what npm installs for it.
-NODE = {"javascript": ("@aws-sdk/client-ec2@3.1169.0",)}
+NODE = {"javascript": ("@aws-sdk/client-ec2@3.723.0",)}
 
 
 def install(name: str) -> None:
