@@ -17,6 +17,7 @@ from secgroup.engine.kernels.examine import examine
 from secgroup.engine.kernels.rules import ask
 from secgroup.engine.kernels.screen import name, screen
 from secgroup.engine.kernels.step import tell_acts
+from secgroup.errors import InputError
 from secgroup.net.direction import Direction
 from secgroup.net.packet import Packet, Tcp
 from secgroup.net.protocol import TcpFlag
@@ -110,6 +111,39 @@ def test_row_of_no_interface_is_refused_and_minus_one_is_not_decided(make):
     decisions = engine.decide(batch)
     assert decisions.decision(0) is None
     assert (len(engine), engine.now_ms) == (0, 0)
+
+
+def test_packet_at_no_interface_does_not_age_the_entry_behind_it(make):
+    engine = Engine(make().network, key=KEY, room=1 << 10, keeps_births=True)
+    row = engine.interface_number("eni-1")
+    some = [Sighting(syn(1), row, Direction.INGRESS, time_ms) for time_ms in (9000, 1000)]
+    batch = batch_of(some)
+    batch.packets.interface[0] = -1
+    engine.decide(batch)
+    assert [each.created_ms for each in engine.connections()] == [1000]
+
+
+def test_network_that_is_refused_changes_nothing(make):
+    engine = make()
+    arrive(engine, syn(1))
+    before = engine.network
+    (interface,) = before.interfaces.values()
+    endless = replace(interface, tracking=replace(interface.tracking, udp_timeout=1 << 40))
+    elsewhere = replace(endless, instance_id="i-other", ipv4=())
+    for each in (endless, elsewhere):
+        with pytest.raises(InputError, match="too long"):
+            engine.change(replace(before, interfaces={each.interface_id: each}))
+        assert engine.network is before
+        assert len(engine) == 1
+    assert arrive(engine, syn(2)).columns.reason.tolist() == [Reason.NEW]
+
+
+@pytest.mark.parametrize("most", [1, 40])
+def test_admissions_are_given_anew_when_they_run_out(most, monkeypatch):
+    from secgroup.engine import engine
+
+    monkeypatch.setattr(engine, "_MOST_ADMISSIONS", most)
+    all_same(make_trace(seed, 600) for seed in range(4100, 4103))
 
 
 def test_first_room_is_not_the_last(make):

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from ipaddress import ip_address
 from pathlib import Path
 from random import Random
 
@@ -9,6 +10,7 @@ import pytest
 
 from secgroup.cli import run
 from secgroup.net.packet import Icmp, Packet
+from secgroup.net.wire import build
 from tests.engine.replayed import _packet
 from tests.support.captured import (
     COOKED,
@@ -272,6 +274,60 @@ def test_what_the_second_interface_captured_refuses_has_the_same_outcome(
     at = ["--at", "0=eni-web", "--at", "1=eni-db"]
     for options in ([], ["--no-adopt"], ["--against", str(both.folder / "later.json")]):
         assert both.agree(network, str(capture), *at, *options, outputs=MOST) == 0
+
+
+def error_about(packet: Packet, sender: str, code: int) -> bytes:
+    """An ICMP error of another host, to the sender of the packet that it quotes."""
+    is_six = packet.family == 6
+    quoted, header = build(packet)[: 68 if is_six else 48], 40 if is_six else 20
+    back = Packet(
+        source=ip_address(sender),
+        destination=packet.source,
+        protocol=58 if is_six else 1,
+        length=header + 8 + len(quoted),
+        icmp=Icmp(type=1 if is_six else 3, code=code),
+    )
+    return build(back)[: header + 8] + quoted
+
+
+def with_errors(random: Random, seen: Sequence[Seen]) -> list[Seen]:
+    """The same, with errors about some packets a little later."""
+    found = [*seen]
+    for each in seen:
+        if isinstance(each.packet, Packet) and random.random() < 0.1:
+            hosts = [host for host in HOSTS if (":" in host) == (each.packet.family == 6)]
+            error = error_about(each.packet, random.choice(hosts), random.choice([1, 3, 4]))
+            later = each.s + random.choice([0, 0.01, 2, 35])
+            found.append(replace(each, s=later, packet=error))
+    return sorted(found, key=lambda each: each.s)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_threads_changes_captured_interfaces_fragments_and_errors_meet(
+    both: Both, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tables are laid down in mid-run, policies change in mid-batch, and outputs are beside."""
+    from secgroup.engine import capture as captures
+
+    random = Random(f"meet {seed}")
+    read, size = captures.read_batches, random.choice([7, 40, 1000])
+    monkeypatch.setattr(
+        captures, "read_batches", lambda *args, **named: read(*args, **(named | {"size": size}))
+    )
+    seen = with_errors(random, some_packets(random, 500))
+    first, last = seen[0].s, seen[-1].s
+    capture = both.folder / "x.pcapng"
+    capture.write_bytes(pcapng(framed(random, seen), names=("zero", "one"), link_type=ETHERNET))
+    write(both.folder / "acls.json", described(LATER_GROUPS, INTERFACES, acls=ACLS))
+    names = [str(both.folder / f"{each}.json") for each in ("network", "later", "acls")]
+    options = ["--cores", "2", "--against", names[1]]
+    for share in sorted(random.random() for _ in range(6)):
+        options += ["--change", f"{first + (last - first) * share**6:.3f}={random.choice(names)}"]
+    if seed % 2:
+        options += ["--at", "0=eni-web", "--at", "one=eni-all"]
+    if seed > 1:
+        options += ["--no-related-icmp", "--allowance", "9"]
+    both.agree(names[0], str(capture), *options, outputs=ALL)
 
 
 @pytest.mark.parametrize("cores", ["1", "2"])

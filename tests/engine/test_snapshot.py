@@ -1,6 +1,8 @@
 """What an engine remembers, to a file and back: the same network, another revision, bad files."""
 
+import json
 from dataclasses import replace
+from hashlib import sha256
 from io import BytesIO
 from ipaddress import IPv4Address
 from random import Random
@@ -105,6 +107,21 @@ def test_restored_in_another_revision_is_as_if_the_network_had_changed(seed):
     assert engine.weights() == other.weights()
 
 
+def test_restored_after_a_change_goes_on_as_the_other_would():
+    trace = make_trace(3, 1200)
+    known = arrivals_of(trace)
+    half = len(known) // 2
+    engine, other = engine_of(trace), engine_of(trace)
+    engine.decide(batch(engine, known[:half]))
+    other.change(replace(trace.network, groups={}))
+    other.change(trace.network)
+    other.restore(BytesIO(snapshot(engine)))
+    for each in (engine, other):
+        each.decide(batch(each, known[half:]))
+    assert flows_of(engine) == flows_of(other)
+    assert engine.weights() == other.weights()
+
+
 def test_what_the_rules_were_is_known_only_while_they_are_the_same():
     """A first fragment's answer stays; which rules gave it is forgotten when they are others."""
     trace = make_trace(5, 1500)
@@ -165,3 +182,39 @@ def test_file_with_something_behind_it_or_of_something_else_is_refused(whole):
     assert "damaged" in refused(trace, octets + b"x")
     for other in (b"what", b"\x1f\x8b" + octets, octets.replace(b"flows 2", b"flows 3", 1)):
         assert "this is no snapshot of flows" in refused(trace, other)
+
+
+def made_by_somebody_else(octets: bytes, **head: object) -> bytes:
+    """The same file with other values in its head, and digests that are right."""
+    line = len(b"secgroup flows 2\n")
+    size = int.from_bytes(octets[line : line + 8], "little")
+    begin = line + 8 + 32
+    other = json.dumps(json.loads(octets[begin : begin + size]) | head).encode()
+    parts = octets[:line], len(other).to_bytes(8, "little"), sha256(other).digest(), other
+    whole = b"".join(parts) + octets[begin + size : -32]
+    return whole + sha256(whole).digest()
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        {"clock": []},
+        {"clock": [1 << 70, 0, 1]},
+        {"clock": [-1, 0, 1]},
+        {"clock": ["1", 0, 1]},
+        {"owners": [1] * 1000},
+        {"timeouts": [[1, 2]] * 100},
+        {"timeouts": [[1, 2, 1 << 40]] * 100},
+        {"timeouts": [[1, 2, None]] * 100},
+        {"interfaces": [["eni-1", None]] * 100},
+        {"interfaces": [["eni-1", None, ["nowhere"]]] * 100},
+        {"interfaces": [[["eni-1"], None, None]] * 100},
+        {"records": -1},
+        {"records": 1 << 60},
+        {"laws": [None]},
+        {"laws": 7},
+    ],
+)
+def test_file_that_somebody_else_made_is_refused(whole, head):
+    trace, octets = whole
+    assert "snapshot" in refused(trace, made_by_somebody_else(octets, **head))

@@ -56,7 +56,9 @@ class Births:
             return
         entries = decisions.entry[rows]
         self._make_room(int(entries.max()) + 1)
-        clock = np.maximum(np.maximum.accumulate(packets.time_ms), before_ms)
+        # Packets at no interface do not move the clock.
+        times_ms = np.where(packets.interface < 0, before_ms, packets.time_ms)
+        clock = np.maximum(np.maximum.accumulate(times_ms), before_ms)
         # An entry that is made twice in a batch is the later one.
         last = rows.shape[0] - 1 - np.unique(entries[::-1], return_index=True)[1]
         entries, rows = entries[last], rows[last]

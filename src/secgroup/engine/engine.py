@@ -7,7 +7,7 @@ that flows which still live were admitted by. Time comes from the packets. What 
 
 from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import IO, Any, Final
 
 import numpy as np
@@ -67,6 +67,9 @@ from secgroup.policy.resolve import Policy
 #: chunk; each further time twice as many.
 _FIRST_RUN: Final = 64
 
+#: Admissions that a record has room for; from there on they are given anew from 0.
+_MOST_ADMISSIONS: Final = 1 << 32
+
 _NO_MARKS: Final[U1] = np.zeros(0, dtype=np.uint8)
 _NO_PACKETS: Final = empty_packets(0)
 
@@ -87,6 +90,14 @@ class Generation:
     compiled: Compiled
     admissions: int
     batch: int
+
+
+def _behind(generations: list[Generation]) -> int:
+    """Return the first admission behind those of generations."""
+    if not generations:
+        return 0
+    last = generations[-1]
+    return last.admissions + len(last.compiled.tables.interfaces)
 
 
 class Engine:
@@ -138,7 +149,9 @@ class Engine:
         self._lines_are_of: Tables | None = None
         self._births = Births() if keeps_births else None
         self._generations: list[Generation] = []
-        self._put_in_force(compile_policy(Policy(network)) if compiled is None else compiled)
+        compiled = compile_policy(Policy(network)) if compiled is None else compiled
+        self._set_timeouts(compiled)
+        self._put_in_force(compiled)
 
     # What is in force
 
@@ -193,6 +206,8 @@ class Engine:
             compiled = compile_policy(
                 Policy(network, previous=self.compiled.policy), previous=self.compiled
             )
+        # It may refuse: before anything is gone.
+        self._set_timeouts(compiled)
         self._flows.remove(self._gone(network, compiled))
         self.network = network
         self._put_in_force(compiled)
@@ -204,19 +219,32 @@ class Engine:
         )
 
     def _put_in_force(self, compiled: Compiled) -> None:
-        self._set_timeouts(compiled)
         self._flows.set_owners(self.switches.allowance_of(owner) for owner in compiled.owners)
-        admissions = 0
-        if self._generations:
-            last = self._generations[-1]
-            admissions = last.admissions + len(last.compiled.tables.interfaces)
+        admissions = _behind(self._generations)
+        kept = [*self._still_needed()]
+        if admissions + len(compiled.tables.interfaces) > _MOST_ADMISSIONS:
+            kept = self._move_down(kept)
+            admissions = _behind(kept)
         self._generations = [
-            *self._still_needed(),
+            *kept,
             Generation(
                 compiled=compiled, admissions=admissions, batch=int(self._settings[BATCH]) + 1
             ),
         ]
         self._settings[ADMISSIONS] = admissions
+
+    def _move_down(self, kept: list[Generation]) -> list[Generation]:
+        """Give the entries of generations the lowest admissions."""
+        moved: list[Generation] = []
+        numbers = self._flows.used()
+        admissions = self._flows.records["admission"]
+        of = self._generation_of(admissions[numbers])
+        for number, each in enumerate(self._generations):
+            if each in kept:
+                first = _behind(moved)
+                admissions[numbers[of == number]] -= np.uint32(each.admissions - first)
+                moved.append(replace(each, admissions=first))
+        return moved
 
     def _still_needed(self) -> Iterator[Generation]:
         """Yield the generations that a living flow or a remembered fragment goes back to."""
@@ -485,6 +513,7 @@ class Engine:
         restored = restore(given, self._flows, self._firsts, self.compiled)
         self._settings[BATCH] = given.clock[2]
         self._generations = [Generation(compiled=self.compiled, admissions=0, batch=0)]
+        self._settings[ADMISSIONS] = 0
         return restored
 
     def advance(self, time_ms: int) -> int:

@@ -36,6 +36,15 @@ from secgroup.net.direction import Direction
 _LINE: Final = b"secgroup flows 2\n"
 _DIGEST: Final = 32
 _LONGEST_HEAD: Final = 1 << 30
+#: What reading raises whose values are others.
+_NO_SNAPSHOT: Final = (
+    *(KeyError, TypeError, ValueError, AttributeError, OverflowError, MemoryError),
+    InputError,
+)
+#: The first time, in milliseconds, that no clock shows.
+_LATEST: Final = 1 << 53
+#: The first idle timeout, in milliseconds, that no record has room for.
+_LONGEST_MS: Final = 1 << 31
 #: Columns of first fragments: what is remembered of them, and the packets themselves.
 _FIRST: Final = {
     "words": np.dtype(np.int64),
@@ -196,13 +205,38 @@ def read(file: IO[bytes]) -> Snapshot:
             records=records,
             firsts=columns,
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        _check_head(found)
+    except _NO_SNAPSHOT as error:
         raise InputError(f"this is no snapshot of flows ({error!r})") from None
     ending = file.read(_DIGEST + 1)
     if ending != whole.digest():
         raise InputError("this snapshot of flows is damaged")
     _check(found)
     return found
+
+
+def _check_head(given: Snapshot) -> None:
+    """Refuse what stands for something else, or for nothing: somebody else made the file."""
+    clock, longest_s = given.clock, _LONGEST_MS // 1000
+    is_right = len(clock) == 3 and all(_is_number(each, _LATEST) for each in clock)
+    is_right &= all(_is_text(each) for each in (*given.owners, *given.laws))
+    for each in given.timeouts:
+        is_right &= len(each) == 3 and all(_is_number(one, longest_s) for one in each)
+    for interface_id, owner, addresses in given.interfaces:
+        is_right &= _is_text(interface_id) and (owner is None or _is_text(owner))
+        is_right &= addresses is None or all(_is_text(one) for one in addresses)
+        for one in addresses or ():
+            parse_prefix(one) if "/" in one else parse_address(one)
+    if not is_right:
+        raise ValueError("a value is none of its kind")
+
+
+def _is_number(value: object, most: int) -> bool:
+    return type(value) is int and 0 <= value < most
+
+
+def _is_text(value: object) -> bool:
+    return type(value) is str
 
 
 def _check(given: Snapshot) -> None:
@@ -217,6 +251,9 @@ def _check(given: Snapshot) -> None:
     ):
         if len(numbers) and not 0 <= int(numbers.min()) <= int(numbers.max()) < count:
             raise InputError("this is no snapshot of flows (a number stands for nothing)")
+    firsts = given.firsts
+    if (firsts["direction"] > 1).any() or not np.isin(firsts["family"], (4, 6)).all():
+        raise InputError("this is no snapshot of flows (a fragment is at no side or of no family)")
     if not np.isin(records["state"], np.array(list(State), dtype=np.uint8)).all():
         raise InputError("this is no snapshot of flows (a state is none)")
 
