@@ -288,3 +288,23 @@ def test_any_image_is_one(client: Client) -> None:
         AMI
     ]
     assert client("DescribeImages", Owners=["self"])["Images"] == []
+
+
+def test_instance_that_is_in_a_state_stays_as_it_is(client: Client) -> None:
+    (made,) = client("RunInstances", ImageId=AMI, MinCount=1, MaxCount=1)["Instances"]
+    asked = {"InstanceIds": [made["InstanceId"]]}
+    for name, key in (
+        ("StartInstances", "StartingInstances"),
+        ("StopInstances", "StoppingInstances"),
+        ("TerminateInstances", "TerminatingInstances"),
+    ):
+        client(name, **asked)
+        before = client("DescribeInstances", **asked)["Reservations"]
+        (change,) = client(name, **asked)[key]
+        assert change["PreviousState"] == change["CurrentState"]
+        assert client("DescribeInstances", **asked)["Reservations"] == before
+
+
+def test_launch_of_more_than_the_region_has_room_for_is_refused_at_once(client: Client) -> None:
+    with refused("too_many_interfaces"):
+        client("RunInstances", ImageId=AMI, MinCount=1, MaxCount=(1 << 31) - 1)

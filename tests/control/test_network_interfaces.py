@@ -376,3 +376,59 @@ def test_filter_finds_an_interface_by_what_it_has(
     assert [each["NetworkInterfaceId"] for each in found] == [made["NetworkInterfaceId"]]
     asked = [{"Name": name, "Values": ["no"]}]
     assert not client("DescribeNetworkInterfaces", Filters=asked)["NetworkInterfaces"]
+
+
+def test_interface_has_no_more_addresses_than_the_quota(client: Client) -> None:
+    vpc = client("CreateVpc", CidrBlock="10.0.0.0/16", AmazonProvidedIpv6CidrBlock=True)["Vpc"]
+    block = vpc["Ipv6CidrBlockAssociationSet"][0]["Ipv6CidrBlock"].replace("/56", "/64")
+    wide = {"VpcId": vpc["VpcId"], "CidrBlock": "10.0.0.0/20", "Ipv6CidrBlock": block}
+    subnet = client("CreateSubnet", **wide)["Subnet"]
+    for asked in (
+        {"Ipv6AddressCount": (1 << 31) - 1},
+        {"SecondaryPrivateIpAddressCount": 50},
+        {"Ipv6PrefixCount": 51},
+    ):
+        with refused("too_many_addresses_of_interface"):
+            make(client, subnet, **asked)
+    made = make(client, subnet, SecondaryPrivateIpAddressCount=48)
+    interface_id = made["NetworkInterfaceId"]
+    more = {"NetworkInterfaceId": interface_id, "SecondaryPrivateIpAddressCount": 1}
+    client("AssignPrivateIpAddresses", **more)
+    with refused("too_many_addresses_of_interface"):
+        client("AssignPrivateIpAddresses", **more)
+    assert len(private(described(client, made))) == 50
+    ipv6 = {"NetworkInterfaceId": interface_id, "Ipv6AddressCount": 30}
+    client("AssignIpv6Addresses", **ipv6)
+    with refused("too_many_addresses_of_interface"):
+        client("AssignIpv6Addresses", **ipv6)
+
+
+def test_secondary_address_that_moves_takes_its_elastic_address_along(
+    client: Client, subnet: dict[str, Any]
+) -> None:
+    gateway = client("CreateInternetGateway")["InternetGateway"]["InternetGatewayId"]
+    client("AttachInternetGateway", InternetGatewayId=gateway, VpcId=subnet["VpcId"])
+    first = make(client, subnet, SecondaryPrivateIpAddressCount=1)
+    second = make(client, subnet)
+    moved = private(first)[1]
+    elastic = client("AllocateAddress")
+    client(
+        "AssociateAddress",
+        AllocationId=elastic["AllocationId"],
+        NetworkInterfaceId=first["NetworkInterfaceId"],
+        PrivateIpAddress=moved,
+    )
+    client(
+        "AssignPrivateIpAddresses",
+        NetworkInterfaceId=second["NetworkInterfaceId"],
+        PrivateIpAddresses=[moved],
+        AllowReassignment=True,
+    )
+    last = described(client, second)["PrivateIpAddresses"][-1]
+    assert last["PrivateIpAddress"] == moved
+    assert last["Association"]["PublicIp"] == elastic["PublicIp"]
+    (address,) = client("DescribeAddresses")["Addresses"]
+    assert address["NetworkInterfaceId"] == second["NetworkInterfaceId"]
+    assert private(described(client, first)) == private(first)[:1]
+    client("DisassociateAddress", AssociationId=address["AssociationId"])
+    assert "Association" not in described(client, second)["PrivateIpAddresses"][-1]

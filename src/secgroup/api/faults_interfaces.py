@@ -102,6 +102,11 @@ INTERFACES: Final = {
         "The maximum number of addresses has been reached.",
         "seen",
     ),
+    "too_many_addresses_of_interface": Fault(
+        "PrivateIpAddressLimitExceeded",
+        "Number of private addresses will exceed limit.",
+        "ours",
+    ),
     "vpc_without_gateway": Fault(
         "Gateway.NotAttached",
         "Network {resource_id} is not attached to any internet gateway",

@@ -239,6 +239,9 @@ def run_instances(world: World, request: Resource) -> dict[str, Any]:
             count=len(specifications),
             instance_type=instance_type["InstanceType"],
         )
+    there = world.count("NetworkInterface")
+    if there + count * len(specifications) > world.quota("network-interfaces-per-region"):
+        raise Ec2Error("too_many_interfaces")
     made = [_launch(world, request, at, specifications, instance_type) for at in range(count)]
     reservation = {
         "ReservationId": world.new_id("r"),
@@ -267,11 +270,13 @@ def _interfaces(world: World, instance: Resource) -> list[Resource]:
 
 
 def _change(world: World, instance: Resource, name: str, reason: str) -> dict[str, Any]:
+    """Bring an instance into a state, and tell what became of it; into its own, nothing."""
     new = {**instance, "State": state(name), "StateTransitionReason": reason}
     if name == "running":
         new["LaunchTime"] = world.time
         new.pop("StateReason", None)
-    world.put("Instance", new)
+    if instance["State"]["Name"] != name:
+        world.put("Instance", new)
     return {
         "InstanceId": instance["InstanceId"],
         "PreviousState": instance["State"],

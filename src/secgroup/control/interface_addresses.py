@@ -123,11 +123,13 @@ def chosen(
     Raises
     ------
     Ec2Error
-        There are not as many.
+        There are not as many, or they are more than an interface may have.
 
     """
     if count <= 0:
         return []
+    if count > world.quota("addresses-per-network-interface"):
+        raise Ec2Error("too_many_addresses_of_interface")
     of_kind = _free_prefixes if kind in _ADDRESS_OF else _free
     found = list(islice(of_kind(world, subnet, kind, but), count))
     if len(found) < count:
@@ -210,6 +212,22 @@ def assigned(interface: Resource, kind: tuple[str, str]) -> list[str]:
     return [each[kind[1]] for each in interface.get(kind[0]) or ()]
 
 
+def put(world: World, interface: Resource) -> None:
+    """Keep an interface that got addresses.
+
+    Raises
+    ------
+    Ec2Error
+        It has too many addresses and prefixes of a family.
+
+    """
+    limit = world.quota("addresses-per-network-interface")
+    for address, prefix in _PREFIX_OF.items():
+        if len(assigned(interface, address)) + len(assigned(interface, prefix)) > limit:
+            raise Ec2Error("too_many_addresses_of_interface")
+    world.put("NetworkInterface", interface)
+
+
 # Operations ---------------------------------------------------------------------------------------
 
 
@@ -228,17 +246,32 @@ def _exclusive(request: Resource, *names: str) -> None:
         raise Ec2Error("not_together", first=found[0], second=found[1])
 
 
-def _move(world: World, interface: Resource, address: str) -> None:
-    """Take a secondary address from the interface of the same subnet that has it."""
+def _move(world: World, interface: Resource, address: str) -> dict[str, Any]:
+    """Take a secondary address from the interface of the same subnet that has it.
+
+    Returns
+    -------
+    dict
+        The member `Association` when an Elastic IP address comes along.
+
+    Source: API reference, AssignPrivateIpAddresses.
+    """
+    interface_id = interface["NetworkInterfaceId"]
     subnet = {"SubnetId": interface["SubnetId"]}
     holder_id = _holder(world, subnet, IPV4, address)
-    if holder_id is None or holder_id == interface["NetworkInterfaceId"]:
-        return
+    if holder_id is None or holder_id == interface_id:
+        return {}
     holder = world.need("NetworkInterface", holder_id)
-    if holder["PrivateIpAddress"] == address:
+    if holder["PrivateIpAddress"] == address or holder["RequesterManaged"]:
         raise Ec2Error("address_in_use", address=address)
     kept = [each for each in holder["PrivateIpAddresses"] if each["PrivateIpAddress"] != address]
     world.put("NetworkInterface", {**holder, "PrivateIpAddresses": kept})
+    (moved,) = (each for each in holder["PrivateIpAddresses"] if each not in kept)
+    if "Association" not in moved:
+        return {}
+    elastic = world.need("Address", moved["Association"]["AllocationId"])
+    world.put("Address", {**elastic, "NetworkInterfaceId": interface_id})
+    return {"Association": moved["Association"]}
 
 
 def assign_private_ip_addresses(world: World, request: Resource) -> dict[str, Any]:
@@ -247,9 +280,9 @@ def assign_private_ip_addresses(world: World, request: Resource) -> dict[str, An
     _exclusive(request, "PrivateIpAddresses", "Ipv4Prefixes", *counts)
     interface, subnet = _changeable(world, request)
     texts = request.get("PrivateIpAddresses") or ()
+    moved: dict[str, dict[str, Any]] = {}
     if request.get("AllowReassignment"):
-        for text in texts:
-            _move(world, interface, text)
+        moved = {text: _move(world, interface, text) for text in texts}
     addresses = checked(world, subnet, IPV4, texts) if texts else []
     addresses += chosen(world, subnet, IPV4, request.get(counts[0]) or 0)
     prefixes = checked_prefixes(world, subnet, IPV4_PREFIX, request.get("Ipv4Prefixes") or ())
@@ -258,7 +291,10 @@ def assign_private_ip_addresses(world: World, request: Resource) -> dict[str, An
         **interface,
         "PrivateIpAddresses": [
             *interface["PrivateIpAddresses"],
-            *({**each, "Primary": False} for each in members(world, addresses)),
+            *(
+                {**each, "Primary": False, **moved.get(each["PrivateIpAddress"], {})}
+                for each in members(world, addresses)
+            ),
         ],
     }
     if prefixes:
@@ -266,7 +302,7 @@ def assign_private_ip_addresses(world: World, request: Resource) -> dict[str, An
             *(interface.get("Ipv4Prefixes") or ()),
             *({"Ipv4Prefix": each} for each in prefixes),
         ]
-    world.put("NetworkInterface", new)
+    put(world, new)
     return {
         "NetworkInterfaceId": interface["NetworkInterfaceId"],
         "AssignedPrivateIpAddresses": [{"PrivateIpAddress": each} for each in addresses],
@@ -336,7 +372,7 @@ def assign_ipv6_addresses(world: World, request: Resource) -> dict[str, Any]:
             *(interface.get("Ipv6Prefixes") or ()),
             *({"Ipv6Prefix": each} for each in prefixes),
         ]
-    world.put("NetworkInterface", new)
+    put(world, new)
     return {
         "NetworkInterfaceId": interface["NetworkInterfaceId"],
         "AssignedIpv6Addresses": addresses,

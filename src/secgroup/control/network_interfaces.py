@@ -208,7 +208,7 @@ def create(
     tracking = tracking_of(request, {})
     if tracking:
         interface["ConnectionTrackingConfiguration"] = tracking
-    world.put("NetworkInterface", interface)
+    interface_addresses.put(world, interface)
     return interface
 
 

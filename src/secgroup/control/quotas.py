@@ -22,6 +22,8 @@ QUOTAS: Final[Mapping[str, int]] = MappingProxyType(
         "versions-per-prefix-list": 1000,
         "references-to-a-prefix-list": 10000,
         "network-interfaces-per-region": 5000,
+        # Of a family, prefixes included: what the largest instance types have.
+        "addresses-per-network-interface": 50,
         "routes-per-route-table": 500,
         "vpcs-per-region": 5,
         "subnets-per-vpc": 200,
