@@ -174,3 +174,20 @@ def test_what_cannot_be_written_is_told_and_written_later(tmp_path: Path) -> Non
     (tmp_path / "s3").unlink()
     delivery.tick(START + timedelta(minutes=3))
     assert len(files(tmp_path)) == 1
+
+
+def test_equal_records_of_the_same_minute_are_files_of_their_own(tmp_path: Path) -> None:
+    delivery = Delivery(tmp_path)
+    follow(delivery, None, flow_log(LogFormat="${srcaddr} ${action}"))
+    for minutes in (0, 5):
+        send(delivery, ("10.0.1.10", 443), at=START + timedelta(minutes=minutes))
+        delivery.close(START + timedelta(minutes=9))
+    assert len(files(tmp_path)) == 2
+
+
+def test_name_that_no_file_may_have_is_a_problem_and_not_the_end(tmp_path: Path) -> None:
+    delivery = Delivery(tmp_path)
+    follow(delivery, None, flow_log(LogDestination=f"arn:aws:s3:::bucket/{'x' * 300}"))
+    send(delivery, ("10.0.1.10", 443))
+    delivery.tick(START + timedelta(minutes=2))
+    assert "cannot be written" in delivery.problems[-1]

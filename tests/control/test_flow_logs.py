@@ -123,6 +123,16 @@ def test_describe_filters_by_each_documented_name(client: Client) -> None:
         ({"LogDestination": "bucket"}, "flow_log_destination"),
         ({"LogDestination": "arn:aws:s3:::bucket/../../etc"}, "flow_log_destination"),
         ({"LogDestination": "arn:aws:s3:::bucket/AWSLogs/"}, "flow_log_destination"),
+        ({"LogDestination": "arn:aws:s3:::bucket/a\0b"}, "flow_log_destination"),
+        (
+            {
+                "LogDestinationType": None,
+                "LogDestination": None,
+                "LogGroupName": "group\0",
+                "DeliverLogsPermissionArn": "arn:aws:iam::1:role/x",
+            },
+            "flow_log_destination",
+        ),
         (
             {
                 "LogDestinationType": None,

@@ -6,6 +6,7 @@ Firehose stream. Read first: VPC User Guide, Flow log files; Publish flow logs t
 """
 
 import hashlib
+import os
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -204,9 +205,15 @@ class Delivery:
         except OSError as error:
             raise OutputError(f"{path}: cannot be written: {error.strerror}") from error
 
+    def _path(self, log: _FlowLog, records: Sequence[Record], now: datetime, number: int) -> Path:
+        return self._folder / "s3" / object_key(log.row, records, now.astimezone(UTC), number)
+
     def _write_file(self, log: _FlowLog, records: Sequence[Record], now: datetime) -> None:
         """Write records to a file of their own in the bucket."""
-        path = self._folder / "s3" / object_key(log.row, records, now.astimezone(UTC))
+        path, number = self._path(log, records, now, 0), 0
+        while os.path.exists(path):  # noqa: PTH110 - a path that is too long does not raise here
+            number += 1
+            path = self._path(log, records, now, number)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -225,8 +232,10 @@ def _parts(path: str) -> Iterator[str]:
             yield part
 
 
-def object_key(row: Row, records: Sequence[Record], when: datetime) -> Path:
+def object_key(row: Row, records: Sequence[Record], when: datetime, number: int = 0) -> Path:
     """Return bucket and key of a file of flow-log records.
+
+    Equal records of the same minute are told apart by `number`.
 
     Source: VPC User Guide, Flow log files.
     """
@@ -239,7 +248,7 @@ def object_key(row: Row, records: Sequence[Record], when: datetime) -> Path:
         names.append("hour")
         values.append(f"{when:%H}")
     folders = [f"{name}={value}" for name, value in zip(names, values, strict=True)]
-    spelled = "\n".join(line_of(record) for record in records)
+    spelled = "\n".join(line_of(record) for record in records) + (f"\n{number}" if number else "")
     digest = hashlib.sha256(spelled.encode()).hexdigest()[:8]
     suffix = "log.parquet" if options["FileFormat"] == "parquet" else "log.gz"
     file = "_".join(

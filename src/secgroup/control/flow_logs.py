@@ -28,6 +28,10 @@ _DESTINATIONS: Final = {
     ),
 }
 
+#: CloudWatch Logs API Reference, CreateLogGroup.
+_LOG_GROUP: Final = re.compile(r"[.\-_/#A-Za-z0-9]{1,512}")
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
+
 _DESCRIBE: Final = Describe(
     kind="FlowLog",
     result="FlowLogs",
@@ -120,8 +124,9 @@ def _destination(request: Resource) -> dict[str, Any]:
     if not is_cloudwatch and not destination:
         raise Ec2Error("flow_log_without_destination")
     place = destination or group or ""
-    is_one = not destination or _DESTINATIONS[destination_type].fullmatch(place) is not None
-    if not is_one or {".", ".."} & set(re.split("[/:]", place)):
+    form = _DESTINATIONS[destination_type] if destination else _LOG_GROUP
+    is_plain = not {".", ".."} & set(re.split("[/:]", place)) and not _CONTROL.search(place)
+    if form.fullmatch(place) is None or not is_plain:
         raise Ec2Error("flow_log_destination", destination=place, destination_type=destination_type)
     found: dict[str, Any] = {"LogDestinationType": destination_type}
     if destination:

@@ -213,14 +213,7 @@ def assigned(interface: Resource, kind: tuple[str, str]) -> list[str]:
 
 
 def put(world: World, interface: Resource) -> None:
-    """Keep an interface that got addresses.
-
-    Raises
-    ------
-    Ec2Error
-        It has too many addresses and prefixes of a family.
-
-    """
+    """Keep an interface that got addresses; too many of a family are an `Ec2Error`."""
     limit = world.quota("addresses-per-network-interface")
     for address, prefix in _PREFIX_OF.items():
         if len(assigned(interface, address)) + len(assigned(interface, prefix)) > limit:
@@ -247,14 +240,9 @@ def _exclusive(request: Resource, *names: str) -> None:
 
 
 def _move(world: World, interface: Resource, address: str) -> dict[str, Any]:
-    """Take a secondary address from the interface of the same subnet that has it.
+    """Take a secondary address from who has it in the subnet; return its `Association`, if any.
 
-    Returns
-    -------
-    dict
-        The member `Association` when an Elastic IP address comes along.
-
-    Source: API reference, AssignPrivateIpAddresses.
+    Source: API reference, AssignPrivateIpAddresses: an Elastic IP address comes along.
     """
     interface_id = interface["NetworkInterfaceId"]
     subnet = {"SubnetId": interface["SubnetId"]}
