@@ -168,3 +168,15 @@ def test_change_that_a_plane_cannot_enforce_is_not_made() -> None:
     with pytest.raises(DataPlaneError):
         client("CreateVpc", CidrBlock="10.0.0.0/16")
     assert client("DescribeVpcs") == vpcs
+
+
+def test_rules_that_are_gone_are_not_held() -> None:
+    client = new_client()
+    networks = following(client).networks
+    group_id = client("CreateSecurityGroup", GroupName="web", Description="d")["GroupId"]
+    held = len(networks._rules)
+    for port in range(20):
+        permissions = [permission(port, IpRanges=OPEN)]
+        for name in ("AuthorizeSecurityGroupIngress", "RevokeSecurityGroupIngress"):
+            client(name, GroupId=group_id, IpPermissions=permissions)
+    assert len(networks._rules) == held

@@ -136,3 +136,17 @@ def test_pages_of_tags_hold_while_tags_change(ec2: Client) -> None:
 def test_ids_tell_the_kind_of_everything_that_has_tags() -> None:
     prefixes = [kind.prefix for kind in KINDS if kind.resource_type]
     assert len(set(prefixes)) == len(prefixes)
+
+
+def test_pages_of_tags_outlive_tags_that_go_in_between() -> None:
+    client = new_client()
+    vpc_id = client("CreateVpc", CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+    keys = [f"key-{number}" for number in range(20)]
+    client("CreateTags", Resources=[vpc_id], Tags=[{"Key": key, "Value": ""} for key in keys])
+    page = client("DescribeTags", MaxResults=5)
+    seen = [tag["Key"] for tag in page["Tags"]]
+    client("DeleteTags", Resources=[vpc_id], Tags=[{"Key": key} for key in seen])
+    while "NextToken" in page:
+        page = client("DescribeTags", MaxResults=5, NextToken=page["NextToken"])
+        seen += [tag["Key"] for tag in page["Tags"]]
+    assert sorted(seen) == sorted(keys)

@@ -125,6 +125,8 @@ def test_listener_is_told_every_decision():
         (syn("10.0.1.10", "10.0.2.20", 1, interface_id="web"), "together"),
         (syn("10.0.1.10", "10.0.2.20", 1, interface_id="x", direction="egress"), "interface_id"),
         (syn("10.0.1.10", "10.0.2.20", 1, interface_id="web", direction="out"), "direction"),
+        (syn("10.0.1.10", "10.0.2.20", 1, interface_id=["web"], direction="egress"), "interface"),
+        (syn("10.0.1.10", "10.0.2.20", 1, interface_id="web", direction=["egress"]), "direction"),
         (syn("10.0.1.10", "10.0.2.20", 1, time_ns="now"), "time_ns"),
     ],
 )

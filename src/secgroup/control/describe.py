@@ -255,6 +255,6 @@ def sequence_of(token: str) -> int:
         text = base64.b64decode(token, altchars=b"-_", validate=True).decode("ascii")
     except (binascii.Error, ValueError):
         raise Ec2Error("invalid_token", token=token) from None
-    if not re.fullmatch(r"after:[0-9]{1,18}", text):
+    if not re.fullmatch(r"after:[0-9]{1,80}", text):
         raise Ec2Error("invalid_token", token=token)
     return int(text.removeprefix("after:"))

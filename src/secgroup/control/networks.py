@@ -76,6 +76,8 @@ class Networks:
         """
         touched: dict[str, dict[Place, None]] = {}
         for each in changes:
+            if each.before is not None and each.after is None:
+                self._rules.pop(each.before.resource_id, None)
             for row in (each.before, each.after):
                 if row is not None and row.kind in _TOUCHES:
                     places = touched.setdefault(row.region, {})

@@ -1,6 +1,7 @@
 """CreateTags, DeleteTags and DescribeTags, for every kind that has tags. What a tag is: `tags`."""
 
 from collections.abc import Iterator
+from hashlib import sha256
 from typing import Any, Final
 
 from secgroup.control.describe import Describe, describe
@@ -10,8 +11,10 @@ from secgroup.errors import Ec2Error
 
 #: How many resources one request may name (API Reference, CreateTags and DeleteTags).
 _RESOURCES_MAX: Final = 1000
-#: More places than a resource has tags: a tag is numbered by its resource and its place there.
-_PLACES: Final = 1000
+#: A tag is numbered by its resource and its key, so that a page's token outlives other tags: by so
+#: many bytes of the key, and of its digest, as most keys are told apart by the first.
+_KEY_BYTES: Final = 16
+_DIGEST_BYTES: Final = 4
 
 
 def _tagged(world: World, request: Resource) -> list[tuple[Kind, Resource]]:
@@ -87,9 +90,16 @@ _DESCRIBE: Final = Describe(
 
 
 def describe_tags(world: World, request: Resource) -> dict[str, Any]:
-    """DescribeTags: the tags of every resource, in the order of the resources' making."""
+    """DescribeTags: the tags of every resource, in the order of the resources' making, by key."""
     rows = sorted(_tags(world), key=lambda row: row.sequence)
     return describe(world, request, _DESCRIBE, rows)
+
+
+def _number(key: str) -> int:
+    """Return a number that orders keys, and is another one for each."""
+    spelled = key.encode()
+    first = spelled[:_KEY_BYTES].ljust(_KEY_BYTES, b"\0")
+    return int.from_bytes(first + sha256(spelled).digest()[:_DIGEST_BYTES], "big")
 
 
 def _tags(world: World) -> Iterator[Row]:
@@ -98,13 +108,14 @@ def _tags(world: World) -> Iterator[Row]:
             continue
         rows = world.state.table(world.account_id, world.region, kind.shape).rows.values()
         for row in rows:
-            for place, tag in enumerate(row.resource.get(kind.tags) or ()):
+            for tag in row.resource.get(kind.tags) or ():
+                number = _number(tag["Key"])
                 yield Row(
                     kind="TagDescription",
                     resource_id=row.resource_id,
                     account_id=row.account_id,
                     region=row.region,
-                    sequence=row.sequence * _PLACES + place,
+                    sequence=row.sequence << 8 * (_KEY_BYTES + _DIGEST_BYTES) | number,
                     resource={
                         "Key": tag["Key"],
                         "ResourceId": row.resource_id,

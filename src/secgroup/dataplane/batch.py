@@ -92,11 +92,12 @@ class BatchPlane:
             A packet is none, or names an interface that is none; nothing has been decided.
 
         """
-        network = self._firewall(region).network
+        firewall = self._firewall(region)
+        network = firewall.network
         asked = [
             _question(network, row, number, now_ns) for number, row in enumerate(packets, start=1)
         ]
-        return self._decide(region, iter(asked))
+        return self._decide(region, firewall, iter(asked))
 
     def decide_capture(self, region: str, capture: BinaryIO, now_ns: int) -> Iterator[str]:
         """Yield the decisions of a capture's packets as lines of JSON.
@@ -109,7 +110,7 @@ class BatchPlane:
             It is no capture, or is damaged; everything before the damage has been decided.
 
         """
-        return self._decide(region, _frames(capture, now_ns))
+        return self._decide(region, self._firewall(region), _frames(capture, now_ns))
 
     def connections(self, region: str, now_ns: int) -> Iterator[Mapping[str, Any]]:
         """Yield the tracked connections that are alive, the oldest entry first."""
@@ -121,12 +122,13 @@ class BatchPlane:
 
     def _firewall(self, region: str) -> Firewall:
         with self._lock:
-            if region not in self._firewalls:
-                self._firewalls[region] = Firewall(Network(region=region), adopt=False)
-            return self._firewalls[region]
+            found = self._firewalls.get(region)
+        # Where nothing is in force nothing is remembered: anybody may name any region.
+        return Firewall(Network(region=region), adopt=False) if found is None else found
 
-    def _decide(self, region: str, asked: Iterator["_Question"]) -> Iterator[str]:
-        firewall = self._firewall(region)
+    def _decide(
+        self, region: str, firewall: Firewall, asked: Iterator["_Question"]
+    ) -> Iterator[str]:
         while batch := list(islice(asked, _SLICE)):
             with self._lock:
                 network = firewall.network
@@ -164,11 +166,13 @@ def _question(network: Network, row: Mapping[str, Any], number: int, now_ns: int
     interface_id, word = row.get("interface_id"), row.get("direction")
     if (interface_id is None) != (word is None):
         raise InputError("interface_id and direction stand together, or neither", source=place)
-    if interface_id is not None and interface_id not in network.interfaces:
+    if interface_id is not None and (
+        not isinstance(interface_id, str) or interface_id not in network.interfaces
+    ):
         raise InputError(
             f"{interface_id!r} is no interface of the network", source=place, path="interface_id"
         )
-    if word is not None and word not in _DIRECTIONS:
+    if word is not None and (not isinstance(word, str) or word not in _DIRECTIONS):
         raise InputError(f"{word!r} is neither ingress nor egress", source=place, path="direction")
     time_ns = row.get("time_ns", now_ns)
     if type(time_ns) is not int or not 0 <= time_ns < 1 << 63:
