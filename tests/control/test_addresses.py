@@ -120,3 +120,22 @@ def test_gateway_stays_while_a_public_address_is_mapped(client: Client) -> None:
             InternetGatewayId=gateway["InternetGatewayId"],
             VpcId=made["VpcId"],
         )
+
+
+def test_address_of_a_nat_gateway_stays_with_it() -> None:
+    client = new_client()
+    (subnet, *_) = client("DescribeSubnets")["Subnets"]
+    first, second = (client("AllocateAddress")["AllocationId"] for _ in range(2))
+    asked = {"SubnetId": subnet["SubnetId"], "AllocationId": first}
+    with refused("value_invalid"):
+        client("CreateNatGateway", SecondaryAllocationIds=[first], **asked)
+    nat = client("CreateNatGateway", **asked)["NatGateway"]
+    (told,) = nat["NatGatewayAddresses"]
+    made = client("CreateNetworkInterface", SubnetId=subnet["SubnetId"])["NetworkInterface"]
+    for allocation_id, interface_id in (
+        (first, made["NetworkInterfaceId"]),
+        (second, told["NetworkInterfaceId"]),
+    ):
+        with refused("interface_managed"):
+            client("AssociateAddress", AllocationId=allocation_id, NetworkInterfaceId=interface_id)
+    assert client("DescribeNatGateways")["NatGateways"] == [nat]

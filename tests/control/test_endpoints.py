@@ -130,3 +130,24 @@ def test_services_are_listed_by_type(client: Client) -> None:
     assert len(both) == 2
     with refused("service_not_found"):
         client("DescribeVpcEndpointServices", ServiceNames=["com.example"])
+
+
+def test_endpoint_takes_nothing_of_the_other_type(client: Client) -> None:
+    vpc, subnets = default(client)
+    (main,) = [each["RouteTableId"] for each in client("DescribeRouteTables")["RouteTables"]]
+    gateway = client("CreateVpcEndpoint", VpcId=vpc, ServiceName=S3)["VpcEndpoint"]
+    interface = client(
+        "CreateVpcEndpoint",
+        VpcId=vpc,
+        ServiceName=SQS,
+        VpcEndpointType="Interface",
+        SubnetIds=subnets[:1],
+    )["VpcEndpoint"]
+    for endpoint, change in (
+        (gateway, {"AddSubnetIds": subnets[:1]}),
+        (gateway, {"AddSecurityGroupIds": ["sg-00000001"]}),
+        (interface, {"AddRouteTableIds": [main]}),
+        (interface, {"RemoveRouteTableIds": [main]}),
+    ):
+        with refused("not_together"):
+            client("ModifyVpcEndpoint", VpcEndpointId=endpoint["VpcEndpointId"], **change)

@@ -136,3 +136,33 @@ def test_connections_of_a_vpc_are_counted() -> None:
     ask(client, one, two)
     with refused("too_many_peerings"):
         ask(client, one, three)
+
+
+def test_connection_that_waits_for_a_vpc_that_went_is_deleted() -> None:
+    client = new_client(peering_connections_per_vpc=9)
+    ids = [
+        client("CreateVpc", CidrBlock=f"10.{number}.0.0/16")["Vpc"]["VpcId"] for number in (1, 2)
+    ]
+    asked = {"VpcId": ids[0], "PeerVpcId": ids[1]}
+    made = client("CreateVpcPeeringConnection", **asked)["VpcPeeringConnection"]
+    client("DeleteVpc", VpcId=ids[0])
+    (found,) = client("DescribeVpcPeeringConnections")["VpcPeeringConnections"]
+    assert found["Status"]["Code"] == "deleted"
+    with refused("peering_transition"):
+        client("AcceptVpcPeeringConnection", VpcPeeringConnectionId=made["VpcPeeringConnectionId"])
+
+
+def test_pages_of_connections_hold_while_new_ones_come_of_another_account() -> None:
+    client = new_client(vpcs_per_region=30)
+    other = client.elsewhere(account_id=OTHER_ACCOUNT)
+    theirs = other("CreateVpc", CidrBlock="10.100.0.0/16")["Vpc"]["VpcId"]
+    own = client("CreateVpc", CidrBlock="10.99.0.0/16")["Vpc"]["VpcId"]
+    for number in range(6):
+        peer = client("CreateVpc", CidrBlock=f"10.{number}.0.0/16")["Vpc"]["VpcId"]
+        client("CreateVpcPeeringConnection", VpcId=own, PeerVpcId=peer)
+    first = client("DescribeVpcPeeringConnections", MaxResults=5)
+    asked = {"VpcId": theirs, "PeerVpcId": own, "PeerOwnerId": client.account_id}
+    other("CreateVpcPeeringConnection", **asked)
+    rest = client("DescribeVpcPeeringConnections", NextToken=first["NextToken"])
+    found = [*first["VpcPeeringConnections"], *rest["VpcPeeringConnections"]]
+    assert len({each["VpcPeeringConnectionId"] for each in found}) == len(found) == 7

@@ -207,10 +207,17 @@ def _target(world: World, request: Resource) -> Resource:
     return found[0]
 
 
+def _check_own(interface: Resource) -> None:
+    """Refuse to change the addresses of what a service manages: a NAT gateway's interface."""
+    if interface["RequesterManaged"]:
+        raise Ec2Error("interface_managed", resource_id=interface["NetworkInterfaceId"])
+
+
 def associate_address(world: World, request: Resource) -> dict[str, Any]:
     """AssociateAddress: moves an address by itself, unless `AllowReassociation` is false."""
     address = _named(world, request)
     interface = _target(world, request)
+    _check_own(interface)
     if gateway_of(world, interface["VpcId"]) is None:
         raise Ec2Error("vpc_without_gateway", resource_id=interface["VpcId"])
     private = request.get("PrivateIpAddress") or interface["PrivateIpAddress"]
@@ -231,6 +238,7 @@ def associate_address(world: World, request: Resource) -> dict[str, Any]:
                 resource_id=other["AllocationId"],
                 association=other["AssociationId"],
             )
+        _check_own(world.need("NetworkInterface", other["NetworkInterfaceId"]))
         dissociate(world, other)
     address = world.need("Address", address["AllocationId"])
     interface = world.need("NetworkInterface", interface["NetworkInterfaceId"])
@@ -246,9 +254,7 @@ def disassociate_address(world: World, request: Resource) -> dict[str, Any]:
         address = _by(world, request, key, key, "address_not_found")
         if "AssociationId" not in address:
             raise Ec2Error("association_not_found", resource_id=request[key])
-    interface = world.need("NetworkInterface", address["NetworkInterfaceId"])
-    if interface["RequesterManaged"]:
-        raise Ec2Error("interface_managed", resource_id=interface["NetworkInterfaceId"])
+    _check_own(world.need("NetworkInterface", address["NetworkInterfaceId"]))
     dissociate(world, address)
     return {}
 

@@ -266,6 +266,7 @@ def modify_vpc_endpoint(world: World, request: Resource) -> dict[str, Any]:
         endpoint["PolicyDocument"] = _POLICY
     if request.get("PrivateDnsEnabled") is not None:
         endpoint["PrivateDnsEnabled"] = request["PrivateDnsEnabled"]
+    _check_kind(endpoint, request)
     for table_id in request.get("RemoveRouteTableIds") or ():
         if table_id not in endpoint["RouteTableIds"]:
             raise world.state.kinds["RouteTable"].missing(table_id)
@@ -278,6 +279,15 @@ def modify_vpc_endpoint(world: World, request: Resource) -> dict[str, Any]:
     _change_subnets(world, endpoint, request)
     world.put("VpcEndpoint", endpoint)
     return {"Return": True}
+
+
+def _check_kind(endpoint: Resource, request: Resource) -> None:
+    """Refuse what an endpoint of the other type has."""
+    is_gateway = endpoint["VpcEndpointType"] == "Gateway"
+    for noun in ("SubnetIds", "SecurityGroupIds") if is_gateway else ("RouteTableIds",):
+        for name in (f"Add{noun}", f"Remove{noun}"):
+            if request.get(name):
+                raise Ec2Error("not_together", first=name, second="vpcEndpointType")
 
 
 def _change_groups(world: World, endpoint: dict[str, Any], request: Resource) -> None:

@@ -36,6 +36,8 @@ def _allocations(world: World, request: Resource, *, is_public: bool) -> list[Re
             raise Ec2Error("not_together", first="allocationId", second="connectivityType")
         return []
     needed(request, "AllocationId")
+    if len(set(ids)) < len(ids):
+        raise Ec2Error("value_invalid", value=", ".join(map(str, ids)), parameter="allocationId")
     found = [world.need("Address", str(allocation_id)) for allocation_id in ids]
     for address in found:
         if "AssociationId" in address:

@@ -209,7 +209,7 @@ def describe_vpc_peering_connections(world: World, request: Resource) -> dict[st
     ids = request.get("VpcPeeringConnectionIds")
     if ids:
         rows = sorted({id_: _need(world, id_) for id_ in ids}.values(), key=lambda r: r.sequence)
-    return describe(world, request, _DESCRIBE, [row.resource for row in rows])
+    return describe(world, request, _DESCRIBE, rows)
 
 
 def modify_vpc_peering_connection_options(world: World, request: Resource) -> dict[str, Any]:

@@ -24,6 +24,13 @@ def has_peering(world: World, vpc_id: str) -> bool:
     return any(row.resource["Status"]["Code"] == "active" for row in of_vpc(world, vpc_id))
 
 
+def end_waiting(world: World, vpc_id: str) -> None:
+    """Delete the peering connections of a VPC that goes while they wait."""
+    status = {"Code": "deleted", "Message": f"Deleted by {world.account_id}"}
+    for row in of_vpc(world, vpc_id):
+        world.state.put(row.account_id, row.region, row.kind, {**row.resource, "Status": status})
+
+
 def blocks(vpc: Resource) -> dict[str, Any]:
     """Return what a peering connection tells of the blocks of a VPC."""
     told: dict[str, Any] = {

@@ -242,6 +242,7 @@ def delete_vpc(world: World, request: Resource) -> dict[str, Any]:
             raise Ec2Error("in_use", noun="vpc", resource_id=vpc_id)
     if peering_blocks.has_peering(world, vpc_id) or default_groups.is_associated(world, vpc_id):
         raise Ec2Error("in_use", noun="vpc", resource_id=vpc_id)
+    peering_blocks.end_waiting(world, vpc_id)
     default_groups.delete_default(world, vpc_id)
     for kind in ("NetworkAcl", "RouteTable"):
         for each in world.where(kind, "VpcId", vpc_id):
