@@ -91,6 +91,8 @@ def test_ipv6_blocks_of_subnets_do_not_overlap(client: Client, vpc: dict[str, An
     )["Subnet"]
     assert native["AvailableIpAddressCount"] == 0
     assert "CidrBlock" not in native
+    with refused("subnet_without_ipv4"):
+        client("CreateNetworkInterface", SubnetId=native["SubnetId"], PrivateIpAddress="10.0.2.9")
 
 
 def test_ipv6_block_of_a_subnet_comes_and_goes(client: Client, vpc: dict[str, Any]) -> None:
@@ -104,6 +106,10 @@ def test_ipv6_block_of_a_subnet_comes_and_goes(client: Client, vpc: dict[str, An
     with refused("too_many_blocks"):
         client("AssociateSubnetCidrBlock", SubnetId=subnet_id, Ipv6CidrBlock=ipv6(vpc, 2))
     client("ModifySubnetAttribute", **turn_on)
+    interface = client("CreateNetworkInterface", SubnetId=subnet_id)["NetworkInterface"]
+    with refused("subnet_block_in_use"):
+        client("DisassociateSubnetCidrBlock", AssociationId=association_id)
+    client("DeleteNetworkInterface", NetworkInterfaceId=interface["NetworkInterfaceId"])
     client("DisassociateSubnetCidrBlock", AssociationId=association_id)
     (now,) = client("DescribeSubnets", SubnetIds=[subnet_id])["Subnets"]
     assert now["Ipv6CidrBlockAssociationSet"] == []

@@ -21,7 +21,6 @@ from secgroup.api.faults_wire import AUTH, WIRE
 from secgroup.errors import Ec2Error
 
 _REQUESTS: Final = {
-    "resource_not_found": Fault("InvalidID", "The ID '{resource_id}' is not valid", "codes"),
     "dry_run": Fault(
         "DryRunOperation",
         "Request would have succeeded, but DryRun flag is set.",

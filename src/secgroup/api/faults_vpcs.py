@@ -101,11 +101,6 @@ VPCS: Final = {
         "Invalid region provided: {value}",
         "ours",
     ),
-    "account_attribute_invalid": Fault(
-        "InvalidParameterValue",
-        "Value ({value}) for parameter attribute is invalid. Unknown attribute.",
-        "ours",
-    ),
     "dhcp_key_invalid": Fault(
         "InvalidParameterValue",
         "Value ({value}) for parameter key is invalid. Unknown DHCP option.",

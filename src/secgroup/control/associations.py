@@ -88,6 +88,7 @@ def _for_vpc(world: World, group: Resource) -> Resource:  # noqa: ARG001
 _FOR_VPC: Final = Describe(
     kind="SecurityGroup",
     result="SecurityGroupForVpcs",
+    has_tags=False,
     filters={
         "group-id": "GroupId",
         "description": "Description",

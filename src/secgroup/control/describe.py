@@ -44,6 +44,8 @@ class Describe:
         The member of the result with the resources.
     filters : mapping of str to Source
         Every documented filter but `tag:` and `tag-key`, which come with kinds that have tags.
+    has_tags : bool
+        False when the call has neither of the two, whatever its kind has.
     view : callable
         The resource as it is shown.
     max_results : (int, int) or None
@@ -55,6 +57,7 @@ class Describe:
     result: str
     ids: str | None = None
     filters: Mapping[str, Source] = field(default_factory=dict)
+    has_tags: bool = True
     view: Callable[[World, Resource], Resource] = _as_it_is
     max_results: tuple[int, int] | None = (5, 1000)
 
@@ -176,6 +179,8 @@ def matcher(world: World, request: Resource, how: Describe) -> Callable[[Resourc
     tags: str | None = "Tags"
     if kind is not None:
         tags = None if kind.resource_type is None else kind.tags
+    if not how.has_tags:
+        tags = None
     tests: list[tuple[Source, tuple[re.Pattern[str], ...]]] = []
     for each in filters_of(request):
         source = _source(each["Name"], tags, how)

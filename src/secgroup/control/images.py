@@ -16,6 +16,17 @@ _PLAIN: Final = """
     ramdisk-id root-device-name root-device-type source-image-id source-image-region
     source-instance-id state sriov-net-support virtualization-type
 """
+#: Of what images have on AWS and none has here: no image passes them.
+_ABSENT: Final = """
+    image-watermark.source-image-creation-time image-watermark.source-image-id
+    image-watermark.source-image-region image-watermark.watermark-creation-time
+    image-watermark.watermark-key instance-type-specification.supported-instance-type
+    instance-type-specification.unsupported-instance-type
+    scan-result.critical-fix-available-since scan-result.finding-scan-date
+    scan-result.high-fix-available-since scan-result.highest-finding-severity-label
+    scan-result.informational-fix-available-since scan-result.low-fix-available-since
+    scan-result.medium-fix-available-since
+"""
 _RENAMED: Final = {
     "is-public": "Public",
     "manifest-location": "ImageLocation",
@@ -37,7 +48,10 @@ _DESCRIBE: Final = Describe(
     kind="Image",
     result="Images",
     ids="ImageIds",
-    filters={**{name: member_path(name) for name in _PLAIN.split()}, **_RENAMED},
+    filters={
+        **{name: member_path(name) for name in (_PLAIN + _ABSENT).split()},
+        **_RENAMED,
+    },
 )
 
 

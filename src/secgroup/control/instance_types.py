@@ -182,6 +182,7 @@ _DESCRIBE: Final = Describe(
     kind="InstanceTypeInfo",
     result="InstanceTypes",
     ids="InstanceTypes",
+    has_tags=False,
     filters={
         **{name: member_path(name).replace("VcpuInfo", "VCpuInfo") for name in _FILTERS.split()},
         "memory-info.size-in-mib": "MemoryInfo.SizeInMiB",

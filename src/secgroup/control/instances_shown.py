@@ -258,6 +258,7 @@ _EVENTS: Final = (
     "not-before-deadline",
 )
 _STATUS: Final = Describe(
+    has_tags=False,
     kind="Instance",
     result="InstanceStatuses",
     ids="InstanceIds",

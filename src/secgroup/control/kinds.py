@@ -15,7 +15,7 @@ def _kind(
     *,
     tags: str = "Tags",
     indexes: tuple[str, ...] = (),
-    not_found: str = "resource_not_found",
+    not_found: str = "id_invalid",
     malformed: str | None = None,
     is_own: bool = False,
 ) -> Kind:

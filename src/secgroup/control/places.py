@@ -111,6 +111,7 @@ _REGIONS: Final = Describe(
     kind="Region",
     result="Regions",
     filters={"endpoint": "Endpoint", "opt-in-status": "OptInStatus", "region-name": "RegionName"},
+    has_tags=False,
     max_results=None,
 )
 
@@ -137,6 +138,7 @@ def describe_regions(world: World, request: Resource) -> dict[str, Any]:
 _ZONES: Final = Describe(
     kind="AvailabilityZone",
     result="AvailabilityZones",
+    has_tags=False,
     filters={
         "group-long-name": "GroupLongName",
         "group-name": "GroupName",
@@ -190,14 +192,10 @@ def describe_account_attributes(world: World, request: Resource) -> dict[str, An
             world.quota("security-groups-per-network-interface")
         ),
         "max-elastic-ips": addresses,
-        "max-instances": str(world.quota("instances-per-region")),
         "vpc-max-elastic-ips": addresses,
         "default-vpc": default,
     }
     names = request.get("AttributeNames") or list(attributes)
-    for name in names:
-        if name not in attributes:
-            raise Ec2Error("account_attribute_invalid", value=name)
     return {
         "AccountAttributes": [
             {"AttributeName": name, "AttributeValues": [{"AttributeValue": attributes[name]}]}

@@ -121,6 +121,7 @@ def describe_managed_prefix_lists(world: World, request: Resource) -> dict[str, 
 
 
 _SERVICES: Final = Describe(
+    has_tags=False,
     kind=PREFIX_LIST,
     result="PrefixLists",
     ids="PrefixListIds",

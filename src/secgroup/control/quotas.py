@@ -34,7 +34,6 @@ QUOTAS: Final[Mapping[str, int]] = MappingProxyType(
         "gateway-endpoints-per-region": 20,
         "interface-endpoints-per-vpc": 50,
         "nat-gateways-per-zone": 5,
-        "instances-per-region": 20,
         "internet-gateways-per-region": 5,
         "elastic-addresses-per-region": 5,
         "tags-per-resource": 50,

@@ -54,7 +54,7 @@ class Kind:
     resource_type: str | None = None
     tags: str = "Tags"
     indexes: tuple[str, ...] = ()
-    not_found: str = "resource_not_found"
+    not_found: str = "id_invalid"
     malformed: str | None = None
     is_own: bool = False
 
