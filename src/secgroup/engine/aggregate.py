@@ -184,7 +184,7 @@ class Aggregator:
         for each in interfaces:
             self._numbers.setdefault(each.interface_id, len(self._numbers))
         self._rows = np.array(
-            [self._numbers[each.interface_id] for each in interfaces], dtype=np.int32
+            [self._numbers[each.interface_id] for each in interfaces] or [0], dtype=np.int32
         )
         missing = len(self._numbers) - self._live.windows.shape[0]
         if missing > 0:

@@ -61,11 +61,12 @@ FLAGS_SHIFT: Final = 56
 TUPLE_BITS: Final = (1 << 40) - 1 | 1 << PORTS_BIT
 
 #: Words of a record's rest: time of the first packet, next record of the window (-1), first of
-#: its rule sets (-1), hash (low 32 bits) and reason of the first packet.
+#: its rule sets (-1), hash (low 32 bits) and reason of the first packet; NO_HASH in a freed one.
 FIRST_MS: Final = 0
 NEXT: Final = 1
 RULES_HEAD: Final = 2
 HASH: Final = 3
+NO_HASH: Final = -1
 REST_WORDS: Final = 4
 
 #: Words of an interface's window: whether it is open, its start, first and last record (-1).

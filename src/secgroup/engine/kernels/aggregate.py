@@ -6,7 +6,7 @@ Read first: `live`.
 
 import numpy as np
 
-from secgroup.engine.kernels import kernel, prefetch
+from secgroup.engine.kernels import inlined, kernel, prefetch
 from secgroup.engine.layout import (
     FIRST_FRAGMENT,
     HAS_PORTS,
@@ -43,6 +43,7 @@ from secgroup.engine.live import (
     LAST,
     NEXT,
     NEXT_END_MS,
+    NO_HASH,
     NO_ROOM,
     NO_ROOM_FOR_FRAGMENTS,
     NO_ROOM_FOR_RULES,
@@ -74,8 +75,10 @@ LIFETIME_MS = 30_000
 BLOCK = 256
 SCOUT = 24
 
-#: Records whose cache lines are asked for ahead when a window is handed out or indexed.
+#: Records whose cache lines are asked for ahead when a window is handed out, and when all are
+#: indexed, which touches less of each.
 AHEAD = 8
+FAR = 32
 
 
 @kernel
@@ -98,20 +101,19 @@ def hash_of_six(secret: U8, w0: int, w1: int, w2: int, w3: int, w4: int, w5: int
     return np.int64(total >> half)
 
 
-@kernel
+@inlined
 def tuple_of(shape: int, protocol: int, source_port: int, destination_port: int) -> int:
     """Return ports and protocol of a packet, as the low bits of TRAITS and PORTS_BIT.
 
     The ports of TCP and UDP are unknown in a later fragment, those of other protocols are 0.
     """
-    if shape & (MALFORMED | HAS_PORTS) == HAS_PORTS:
-        return source_port | destination_port << 16 | protocol << 32 | 1 << PORTS_BIT
-    if protocol in (6, 17):
-        return protocol << 32
-    return protocol << 32 | 1 << PORTS_BIT
+    has_ports = shape & (MALFORMED | HAS_PORTS) == HAS_PORTS
+    has_none = (protocol != 6) & (protocol != 17)
+    ports = (source_port | destination_port << 16) & -np.int64(has_ports)
+    return ports | protocol << 32 | np.int64(has_ports | has_none) << PORTS_BIT
 
 
-@kernel
+@inlined
 def fragment_place(
     fragments: U8, secret: U8, w0: int, w1: int, w2: int, w3: int, w4: int, w5: int
 ) -> int:
@@ -132,7 +134,7 @@ def fragment_place(
     return place
 
 
-@kernel
+@inlined
 def of_fragment(
     state: I8,
     fragments: U8,
@@ -212,23 +214,27 @@ def keep_fragments(live: Live, old: U8) -> None:
 
 @kernel
 def reindex(live: Live) -> None:
-    """Put every record of the open windows into an index that is empty."""
-    index, windows, rests = live.slots, live.windows, live.rests
+    """Put every record of the open windows into an index that is empty.
+
+    In the order of their numbers, which is that of memory; the windows' would be chance.
+    """
+    index, rests = live.slots, live.rests
     mask = index.shape[0] - 1
-    for interface in range(windows.shape[0]):
-        if windows[interface, IS_OPEN] == 0:
+    used = int(np.int64(live.state[RECORDS_USED]))
+    for number in range(used):
+        ahead = np.int64(rests[min(number + FAR, used - 1), HASH])
+        prefetch(index, ahead & mask)
+        word = np.int64(rests[np.uintp(number), HASH])
+        if word == NO_HASH:
             continue
-        number = np.int64(windows[interface, HEAD])
-        while number >= 0:
-            tag = np.int64(rests[number, HASH]) & 0xFFFFFFFF
-            place = tag & mask
-            while index[place] != 0:
-                place = (place + 1) & mask
-            index[place] = np.uint64(tag << 32 | number + 1)
-            number = np.int64(rests[number, NEXT])
+        tag = word & 0xFFFFFFFF
+        place = tag & mask
+        while index[np.uintp(place)] != 0:
+            place = (place + 1) & mask
+        index[np.uintp(place)] = np.uint64(tag << 32 | number + 1)
 
 
-@kernel
+@inlined
 def count_rules(state: I8, rules: I4, rests: I8, number: int, rule_set: int) -> bool:
     """Note a rule set in a record unless it has it; False when there is no room."""
     last = -1
@@ -255,7 +261,7 @@ def count_rules(state: I8, rules: I4, rests: I8, number: int, rule_set: int) -> 
     return True
 
 
-@kernel
+@inlined
 def place_of_record(
     index: U8,
     records: U8,
@@ -272,23 +278,23 @@ def place_of_record(
     low, half = np.uint64(0xFFFFFFFF), np.uint64(32)
     key_bits = np.uint64((1 << FLAGS_SHIFT) - 1)
     place = tag & mask
-    while index[place] != 0:
-        if np.int64(index[place] >> half) == tag:
-            at = (np.int64(index[place] & low) - 1) << 3
-            if (
-                records[at + TRAITS] & key_bits == name
-                and records[at + 1] == w1
-                and records[at + 3] == w3
-                and records[at] == w0
-                and records[at + 2] == w2
-                and np.int64(records[at + PLACE] & low) == interface
-            ):
+    while True:
+        slot = np.uint64(index[np.uintp(place)])
+        if slot == 0:
+            return place
+        if np.int64(slot >> half) == tag:
+            at = np.uintp((np.int64(slot & low) - 1) << 3)
+            # Without a branch for each word.
+            other = (records[at] ^ w0) | (records[at + np.uintp(1)] ^ w1)
+            other |= (records[at + np.uintp(2)] ^ w2) | (records[at + np.uintp(3)] ^ w3)
+            other |= records[at + np.uintp(TRAITS)] & key_bits ^ name
+            other |= records[at + np.uintp(PLACE)] & low ^ np.uint64(interface)
+            if other == 0:
                 return place
         place = (place + 1) & mask
-    return place
 
 
-@kernel
+@inlined
 def new_record(state: I8, rests: I8, windows: I8, interface: int, tag: int, reason: int) -> int:
     """Return the number of a record at the end of the interface's window; -1: no room."""
     number = np.int64(state[FREE_RECORD])
@@ -310,6 +316,49 @@ def new_record(state: I8, rests: I8, windows: I8, interface: int, tag: int, reas
         rests[windows[interface, LAST], NEXT] = number
     windows[interface, LAST] = number
     return number
+
+
+@inlined
+def name_rows(
+    packets: Packets,
+    decisions: DecisionColumns,
+    interfaces: I4,
+    secret: U8,
+    by_reason: bool,
+    tags: I8,
+    names: I8,
+    begin: int,
+    end: int,
+) -> None:
+    """Write the keys of rows and their hashes, from place 0 on: by columns, without a branch."""
+    reasons_shift = np.int64(REASON_SHIFT)
+    kept = np.int64(0xFF) if by_reason else np.int64(0)
+    for place in range(end - begin):
+        at, row = np.uintp(place), np.uintp(begin + place)
+        name = tuple_of(
+            np.int64(packets.shape[row]),
+            np.int64(packets.protocol[row]),
+            np.int64(packets.source_port[row]),
+            np.int64(packets.destination_port[row]),
+        )
+        name |= np.int64(packets.direction[row]) << EGRESS_BIT
+        name |= np.int64(decisions.accepted[row]) << ACCEPTED_BIT
+        name |= np.int64(packets.family[row] == 6) << IPV6_BIT
+        name |= (np.int64(decisions.reason[row]) & kept) << reasons_shift
+        names[at] = name
+        # A row at no interface is not counted.
+        tags[at] = np.int64(interfaces[np.uintp(max(np.int64(packets.interface[row]), 0))])
+    for place in range(end - begin):
+        at, row = np.uintp(place), np.uintp(begin + place)
+        tags[at] = hash_of_six(
+            secret,
+            packets.source_hi[row],
+            packets.source_lo[row],
+            packets.destination_hi[row],
+            packets.destination_lo[row],
+            np.uint64(names[at]),
+            np.uint64(tags[at]),
+        )
 
 
 @kernel
@@ -353,8 +402,8 @@ def accumulate(
     kept_flags = live.tcp_flags
     source_hi, source_lo = packets.source_hi, packets.source_lo
     destination_hi, destination_lo = packets.destination_hi, packets.destination_lo
-    source_port, destination_port = packets.source_port, packets.destination_port
     shapes, times, places = packets.shape, packets.time_ms, packets.interface
+    now_ms, next_end_ms = np.int64(state[CLOCK_MS]), np.int64(state[NEXT_END_MS])
     reasons, logged = decisions.reason, decisions.logged
     mask = index.shape[0] - 1
     low = np.uint64(0xFFFFFFFF)
@@ -363,59 +412,40 @@ def accumulate(
     block = begin
     while block < end:
         behind = min(end, block + BLOCK)
-        for row in range(block, behind):
-            name = tuple_of(
-                np.int64(shapes[row]),
-                np.int64(packets.protocol[row]),
-                np.int64(source_port[row]),
-                np.int64(destination_port[row]),
-            )
-            name |= np.int64(packets.direction[row]) << EGRESS_BIT
-            name |= np.int64(decisions.accepted[row]) << ACCEPTED_BIT
-            name |= np.int64(packets.family[row] == 6) << IPV6_BIT
-            if by_reason:
-                name |= np.int64(reasons[row]) << REASON_SHIFT
-            place = np.int64(places[row])
-            tag = hash_of_six(
-                secret,
-                source_hi[row],
-                source_lo[row],
-                destination_hi[row],
-                destination_lo[row],
-                np.uint64(name),
-                np.uint64(interfaces[place] if place >= 0 else 0),
-            )
-            tags[row - block] = tag
-            names[row - block] = name
+        name_rows(packets, decisions, interfaces, secret, by_reason, tags, names, block, behind)
         scout = block
-        for row in range(block, behind):
-            while scout < min(behind + SCOUT // 2, row + SCOUT):
+        for number in range(block, behind):
+            row, at = np.uintp(number), np.uintp(number - block)
+            while scout < min(behind + SCOUT // 2, number + SCOUT):
                 if scout < behind:
-                    prefetch(index, tags[scout - block] & mask)
+                    prefetch(index, tags[np.uintp(scout - block)] & mask)
                 if scout >= block + SCOUT // 2:
-                    slot = np.int64(index[tags[scout - SCOUT // 2 - block] & mask] & low)
+                    tag = np.int64(tags[np.uintp(scout - SCOUT // 2 - block)])
+                    slot = np.int64(index[np.uintp(tag & mask)] & low)
                     if slot > 0:
                         prefetch(records, (slot - 1) << 3)
                 scout += 1
             time_ms = np.int64(times[row])
-            if time_ms > state[CLOCK_MS]:
-                if time_ms >= state[NEXT_END_MS]:
+            if time_ms > now_ms:
+                if time_ms >= next_end_ms:
                     state[STOP] = WINDOW_ENDS
-                    return row
-                state[CLOCK_MS] = time_ms
+                    return number
+                now_ms = time_ms
+                state[CLOCK_MS] = now_ms
             place = np.int64(places[row])
             if place < 0 or reasons[row] == 0 or logged[row] == 0:
                 continue
             shape = np.int64(shapes[row])
             if shape & MALFORMED != 0 and shape & known != known:
                 continue
-            interface = np.int64(interfaces[place])
-            if windows[interface, IS_OPEN] == 0:
+            interface = np.int64(interfaces[np.uintp(place)])
+            window = np.uintp(interface)
+            if windows[window, IS_OPEN] == 0:
                 state[STOP] = WINDOW_MISSING
-                return row
+                return number
             w0, w1 = source_hi[row], source_lo[row]
             w2, w3 = destination_hi[row], destination_lo[row]
-            name, tag = np.int64(names[row - block]), np.int64(tags[row - block])
+            name, tag = np.int64(names[at]), np.int64(tags[at])
             if shape & MALFORMED == 0 and shape & (FIRST_FRAGMENT | LATER_FRAGMENT) != 0:
                 traits = of_fragment(
                     state,
@@ -437,47 +467,47 @@ def accumulate(
                 )
                 if traits < 0:
                     state[STOP] = NO_ROOM_FOR_FRAGMENTS
-                    return row
+                    return number
                 if traits != name & TUPLE_BITS:
                     name = name & ~TUPLE_BITS | traits
                     tag = hash_of_six(secret, w0, w1, w2, w3, np.uint64(name), np.uint64(interface))
             place = place_of_record(index, records, tag, w0, w1, w2, w3, np.uint64(name), interface)
-            if index[place] == 0:
-                number = -1
+            found = np.int64(index[np.uintp(place)] & low) - 1
+            if found < 0:
                 if 2 * (state[RECORDS] + 1) < index.shape[0]:
                     reason = np.int64(reasons[row])
-                    number = new_record(state, rests, windows, interface, tag, reason)
-                if number < 0:
+                    found = new_record(state, rests, windows, interface, tag, reason)
+                if found < 0:
                     state[STOP] = NO_ROOM
-                    return row
-                index[place] = np.uint64(tag << 32 | number + 1)
-                at = number << 3
-                records[at] = w0
-                records[at + 1] = w1
-                records[at + 2] = w2
-                records[at + 3] = w3
-                records[at + TRAITS] = np.uint64(name)
-                records[at + PACKETS] = np.uint64(0)
-                records[at + OCTETS] = np.uint64(0)
-            at = (np.int64(index[place] & low) - 1) << 3
-            last_ms = np.int64(state[CLOCK_MS]) - np.int64(windows[interface, START_MS])
-            records[at + PLACE] = np.uint64(interface | last_ms << 32)
+                    return number
+                index[np.uintp(place)] = np.uint64(tag << 32 | found + 1)
+                line = np.uintp(found << 3)
+                records[line] = w0
+                records[line + np.uintp(1)] = w1
+                records[line + np.uintp(2)] = w2
+                records[line + np.uintp(3)] = w3
+                records[line + np.uintp(TRAITS)] = np.uint64(name)
+                records[line + np.uintp(PACKETS)] = np.uint64(0)
+                records[line + np.uintp(OCTETS)] = np.uint64(0)
+            line = np.uintp(found << 3)
+            last_ms = now_ms - np.int64(windows[window, START_MS])
+            records[line + np.uintp(PLACE)] = np.uint64(interface | last_ms << 32)
             if with_rules and rule_sets[row] > 0:
                 rule_set = np.int64(rule_sets[row])
-                if not count_rules(state, rules, rests, at >> 3, rule_set):
+                if not count_rules(state, rules, rests, found, rule_set):
                     # The record stays, empty, and the row comes again.
                     state[STOP] = NO_ROOM_FOR_RULES
-                    return row
+                    return number
             if shape & (MALFORMED | HAS_TCP) == HAS_TCP:
-                flags = np.uint64(kept_flags[packets.tcp_flags[row]])
-                records[at + TRAITS] |= flags << np.uint64(FLAGS_SHIFT)
-            records[at + PACKETS] += np.uint64(1)
-            records[at + OCTETS] += np.uint64(packets.length[row])
+                flags = np.uint64(kept_flags[np.uintp(packets.tcp_flags[row])])
+                records[line + np.uintp(TRAITS)] |= flags << np.uint64(FLAGS_SHIFT)
+            records[line + np.uintp(PACKETS)] += np.uint64(1)
+            records[line + np.uintp(OCTETS)] += np.uint64(packets.length[row])
         block = behind
     return end
 
 
-@kernel
+@inlined
 def forget(index: U8, number: int, tag: int) -> None:
     """Take a record out of the index, and close the gap that it leaves."""
     mask = index.shape[0] - 1
@@ -559,6 +589,7 @@ def hand_out(live: Live, interface: int, window: int, out: Finished, at: int) ->
         tag = np.int64(rests[number, HASH]) & 0xFFFFFFFF
         forget(live.slots, number, tag)
         behind = np.int64(rests[number, NEXT])
+        rests[number, HASH] = NO_HASH
         rests[number, NEXT] = state[FREE_RECORD]
         state[FREE_RECORD] = number
         state[RECORDS] -= 1

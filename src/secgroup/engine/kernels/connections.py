@@ -7,7 +7,7 @@ first: `observed`.
 import numpy as np
 
 from secgroup.engine.columns import I4, I8, U1, U8
-from secgroup.engine.kernels import kernel, prefetch
+from secgroup.engine.kernels import inlined, kernel, prefetch
 from secgroup.engine.kernels.aggregate import hash_of_six
 from secgroup.engine.layout import (
     FIRST_FRAGMENT,
@@ -71,12 +71,9 @@ AHEAD = 24
 
 @kernel
 def is_below(a_hi: int, a_lo: int, a_port: int, b_hi: int, b_lo: int, b_port: int) -> bool:
-    """Tell whether one end comes before the other."""
-    if a_hi != b_hi:
-        return a_hi < b_hi
-    if a_lo != b_lo:
-        return a_lo < b_lo
-    return a_port < b_port
+    """Tell whether one end comes before the other: without a branch, which would be a guess."""
+    below = (a_lo < b_lo) | ((a_lo == b_lo) & (a_port < b_port))
+    return (a_hi < b_hi) | ((a_hi == b_hi) & below)
 
 
 @kernel
@@ -97,7 +94,7 @@ def kind_of(icmp_kinds: U1, is_ipv6: int, icmp_type: int, code: int, identifier:
     return 0
 
 
-@kernel
+@inlined
 def place_of_first(
     firsts: I8, secret: U8, w0: int, w1: int, w2: int, w3: int, w4: int, w5: int
 ) -> int:
@@ -152,7 +149,7 @@ def keep_firsts(observed: Observed, old: I8) -> None:
     state[FIRSTS] = count
 
 
-@kernel
+@inlined
 def tag_of(secret: U8, w0: int, w1: int, w2: int, w3: int, ports: int, scope: int) -> int:
     """Return the hash of a connection's name."""
     return hash_of_six(
@@ -166,44 +163,72 @@ def tag_of(secret: U8, w0: int, w1: int, w2: int, w3: int, ports: int, scope: in
     )
 
 
-@kernel
+@inlined
 def place_of(
     slots: U8, records: I8, tag: int, w0: int, w1: int, w2: int, w3: int, ports: int, scope: int
 ) -> int:
     """Return the place of the latest connection of a name, or the empty one for it."""
     mask = slots.shape[0] - 1
     place = tag & mask
-    while slots[place] != 0:
-        if np.int64(slots[place] >> np.uint64(32)) == tag:
-            at = (np.int64(slots[place] & np.uint64(0xFFFFFFFF)) - 1) * CONNECTION_WORDS
-            if (
-                records[at + PORTS] == ports
-                and records[at + A_LO] == w1
-                and records[at + B_LO] == w3
-                and records[at + A_HI] == w0
-                and records[at + B_HI] == w2
-                and records[at + SCOPE] == scope
-            ):
+    while True:
+        slot = np.uint64(slots[np.uintp(place)])
+        if slot == 0:
+            return place
+        if np.int64(slot >> np.uint64(32)) == tag:
+            number = np.int64(slot & np.uint64(0xFFFFFFFF))
+            at = np.uintp((number - 1) * CONNECTION_WORDS)
+            # Without a branch for each word.
+            other = (records[at + np.uintp(PORTS)] ^ ports) | (
+                records[at + np.uintp(SCOPE)] ^ scope
+            )
+            other |= (records[at + np.uintp(A_LO)] ^ w1) | (records[at + np.uintp(B_LO)] ^ w3)
+            other |= (records[at + np.uintp(A_HI)] ^ w0) | (records[at + np.uintp(B_HI)] ^ w2)
+            if other == 0:
                 return place
         place = (place + 1) & mask
-    return place
+
+
+@inlined
+def tag_in(records: I8, secret: U8, number: int) -> int:
+    """Return the hash of the name of the connection in a place of `records`."""
+    at = np.uintp(number * CONNECTION_WORDS)
+    return tag_of(
+        secret,
+        records[at + np.uintp(A_HI)],
+        records[at + np.uintp(A_LO)],
+        records[at + np.uintp(B_HI)],
+        records[at + np.uintp(B_LO)],
+        records[at + np.uintp(PORTS)],
+        records[at + np.uintp(SCOPE)],
+    )
 
 
 @kernel
 def reindex(observed: Observed) -> None:
     """Put the latest connection of every name into an index that is empty."""
-    slots, records = observed.slots, observed.records
-    for number in range(observed.state[CONNECTIONS]):
-        at = number * CONNECTION_WORDS
-        w0, w1 = records[at + A_HI], records[at + A_LO]
-        w2, w3 = records[at + B_HI], records[at + B_LO]
-        ports, scope = records[at + PORTS], records[at + SCOPE]
-        tag = tag_of(observed.secret, w0, w1, w2, w3, ports, scope)
-        place = place_of(slots, records, tag, w0, w1, w2, w3, ports, scope)
-        slots[place] = np.uint64(tag << 32 | number + 1)
+    slots, records, secret = observed.slots, observed.records, observed.secret
+    mask = slots.shape[0] - 1
+    count = np.int64(observed.state[CONNECTIONS])
+    for number in range(count):
+        # To hash a name twice costs less than to wait for its slot.
+        prefetch(slots, tag_in(records, secret, min(number + AHEAD, count - 1)) & mask)
+        at = np.uintp(number * CONNECTION_WORDS)
+        tag = tag_in(records, secret, number)
+        place = place_of(
+            slots,
+            records,
+            tag,
+            records[at + np.uintp(A_HI)],
+            records[at + np.uintp(A_LO)],
+            records[at + np.uintp(B_HI)],
+            records[at + np.uintp(B_LO)],
+            records[at + np.uintp(PORTS)],
+            records[at + np.uintp(SCOPE)],
+        )
+        slots[np.uintp(place)] = np.uint64(tag << 32 | number + 1)
 
 
-@kernel
+@inlined
 def is_followed(marks: int, new_marks: int) -> bool:
     """Tell whether a packet opens another connection between the same ports.
 
@@ -219,7 +244,7 @@ def is_followed(marks: int, new_marks: int) -> bool:
     return marks & HAS_ENDING != 0
 
 
-@kernel
+@inlined
 def write_name(
     secret: U8,
     names: I8,
@@ -243,22 +268,24 @@ def write_name(
         As `kind_of` returns it; 0 without ICMP.
 
     """
-    if ports >> ICMP_BIT & 1 != 0:
-        swapped = kind >> 32 & 1 != 0
-    else:
-        swapped = is_below(
-            np.uint64(destination_hi),
-            np.uint64(destination_lo),
-            ports >> 16 & 0xFFFF,
-            np.uint64(source_hi),
-            np.uint64(source_lo),
-            ports & 0xFFFF,
-        )
-    w0, w1, w2, w3 = source_hi, source_lo, destination_hi, destination_lo
-    if swapped:
-        w0, w1, w2, w3 = destination_hi, destination_lo, source_hi, source_lo
-        ports = ports & ~0xFFFFFFFF | ports >> 16 & 0xFFFF | (ports & 0xFFFF) << 16
-        marks |= FIRST_FROM_B
+    is_icmp = ports >> ICMP_BIT & 1
+    is_below_first = is_below(
+        np.uint64(destination_hi),
+        np.uint64(destination_lo),
+        ports >> 16 & 0xFFFF,
+        np.uint64(source_hi),
+        np.uint64(source_lo),
+        ports & 0xFFFF,
+    )
+    swapped = is_icmp & kind >> 32 | ~is_icmp & np.int64(is_below_first)
+    # Half of the packets go either way: nobody foretells which.
+    swap = -swapped
+    differ_hi, differ_lo = (source_hi ^ destination_hi) & swap, (source_lo ^ destination_lo) & swap
+    w0, w1 = source_hi ^ differ_hi, source_lo ^ differ_lo
+    w2, w3 = destination_hi ^ differ_hi, destination_lo ^ differ_lo
+    differ = (ports ^ ports >> 16) & 0xFFFF & swap
+    ports ^= differ << 16 | differ
+    marks |= FIRST_FROM_B & swap
     scope = (scope + 1) << 32 | kind & 0xFFFFFFFF
     names[at, A_HI] = w0
     names[at, A_LO] = w1
@@ -270,7 +297,7 @@ def write_name(
     names[at, TAG] = tag_of(secret, w0, w1, w2, w3, ports, scope)
 
 
-@kernel
+@inlined
 def name_block(
     secret: U8,
     packets: Packets,
@@ -284,7 +311,8 @@ def name_block(
 
     Of a later fragment it is what its own bytes say.
     """
-    for row in range(begin, end):
+    for number in range(begin, end):
+        row = np.uintp(number)
         shape = np.int64(packets.shape[row])
         is_ipv6 = np.int64(packets.family[row] == 6)
         ports = np.int64(packets.protocol[row]) << 32 | is_ipv6 << IPV6_BIT
@@ -307,7 +335,7 @@ def name_block(
         write_name(
             secret,
             names,
-            row - begin,
+            np.uintp(number - begin),
             np.int64(packets.source_hi[row]),
             np.int64(packets.source_lo[row]),
             np.int64(packets.destination_hi[row]),
@@ -379,24 +407,24 @@ def number_connections(
             scout = block
         while scout < min(named + AHEAD // 2, row + AHEAD):
             if scout < named:
-                prefetch(slots, names[scout - block, TAG] & mask)
+                prefetch(slots, names[np.uintp(scout - block), TAG] & mask)
             near = scout - AHEAD // 2
             if near >= block:
-                slot = slots[names[near - block, TAG] & mask] & np.uint64(0xFFFFFFFF)
+                tag = np.int64(names[np.uintp(near - block), TAG])
+                slot = slots[np.uintp(tag & mask)] & np.uint64(0xFFFFFFFF)
                 if slot != 0:
                     prefetch(records, (np.int64(slot) - 1) * CONNECTION_WORDS)
             scout += 1
         behind = row + 1
-        while behind < end and frames[behind] == frames[row]:
+        while behind < end and frames[np.uintp(behind)] == frames[np.uintp(row)]:
             behind += 1
-        last = behind - 1
-        at = row - block
+        last = np.uintp(behind - 1)
+        at = np.uintp(row - block)
         shape = np.int64(packets.shape[last])
-        if packets.time_ms[row] > state[NUMBERED_MS]:
-            state[NUMBERED_MS] = packets.time_ms[row]
+        state[NUMBERED_MS] = max(state[NUMBERED_MS], packets.time_ms[np.uintp(row)])
         if decisions.reason[last] == 0 or shape & MALFORMED != 0:
             for each in range(row, behind):
-                out[each] = 0
+                out[np.uintp(each)] = 0
             row = behind
             continue
         if shape & (FIRST_FRAGMENT | LATER_FRAGMENT) != 0:
@@ -411,7 +439,9 @@ def number_connections(
             destination_lo = np.int64(packets.destination_lo[last])
             identification = np.int64(packets.fragment_id[last]) | np.int64(1) << 32
             for each in range(row, behind):
-                if shape & LATER_FRAGMENT != 0 and (each < last or decisions.first[each] == -1):
+                if shape & LATER_FRAGMENT != 0 and (
+                    each < behind - 1 or decisions.first[each] == -1
+                ):
                     continue
                 name = (
                     np.int64(interfaces[packets.interface[each]])
@@ -463,10 +493,10 @@ def number_connections(
         ports, scope = names[at, PORTS], names[at, SCOPE]
         marks, tag = np.int64(names[at, MARKS]), np.int64(names[at, TAG])
         place = place_of(slots, records, tag, w0, w1, w2, w3, ports, scope)
-        number = np.int64(slots[place] & np.uint64(0xFFFFFFFF))
+        number = np.int64(slots[np.uintp(place)] & np.uint64(0xFFFFFFFF))
         is_new = number == 0
         if not is_new:
-            known = np.int64(records[(number - 1) * CONNECTION_WORDS + MARKS])
+            known = np.int64(records[np.uintp((number - 1) * CONNECTION_WORDS + MARKS)])
             is_new = is_followed(known, marks)
         if is_new:
             number = np.int64(state[CONNECTIONS]) + 1
@@ -492,9 +522,9 @@ def number_connections(
             births[number - 1, FIRST_NS] = times_ns[row]
             births[number - 1, FIRST_FRAME] = frames[row]
         if shape & HAS_TCP != 0 and packets.tcp_flags[last] & 0x05 != 0:
-            records[(number - 1) * CONNECTION_WORDS + MARKS] |= HAS_ENDING
+            records[np.uintp((number - 1) * CONNECTION_WORDS + MARKS)] |= HAS_ENDING
         for each in range(row, behind):
-            out[each] = number
+            out[np.uintp(each)] = number
         row = behind
         if stops_to_adopt and is_new and marks & WAS_OPEN != 0 and shape & LATER_FRAGMENT == 0:
             state[STOP] = TO_ADOPT

@@ -6,7 +6,7 @@ are decided: to step over another core's costs more, because nothing foretells w
 
 import numpy as np
 
-from secgroup.engine.kernels import kernel
+from secgroup.engine.kernels import inlined, kernel
 from secgroup.engine.kernels.place import copy_row
 from secgroup.engine.layout import (
     FIRST_FRAGMENT,
@@ -20,7 +20,7 @@ from secgroup.engine.layout import (
 )
 
 
-@kernel
+@inlined
 def core_of(packets: Packets, i: int, cores: int) -> int:
     """Return whose a packet is: by its addresses, whichever of them is the source."""
     low = packets.source_lo[i] + packets.destination_lo[i]

@@ -7,7 +7,7 @@ spelt before, and is copied here.
 import numpy as np
 
 from secgroup.engine.columns import I4, I8, U1, Words
-from secgroup.engine.kernels import kernel
+from secgroup.engine.kernels import inlined, kernel
 from secgroup.engine.kernels.text import put_address, put_bytes, put_integer
 from secgroup.engine.layout import (
     HAS_ICMP,
@@ -43,13 +43,13 @@ OF_STATE_AFTER = OF_STATE_BEFORE + STATES
 OF_INTERFACE = OF_STATE_AFTER + STATES
 
 
-@kernel
+@inlined
 def put_piece(out: U1, at: int, pieces: Words, number: int) -> int:
     """Copy a piece."""
     return put_bytes(out, at, pieces.text, pieces.begin[number], pieces.begin[number + 1])
 
 
-@kernel
+@inlined
 def put_known(out: U1, at: int, pieces: Words, known: bool, value: int) -> int:
     """Write an integer, or `null`."""
     if known:
@@ -57,7 +57,7 @@ def put_known(out: U1, at: int, pieces: Words, known: bool, value: int) -> int:
     return put_piece(out, at, pieces, np.int64(NULL))
 
 
-@kernel
+@inlined
 def put_quoted(
     out: U1, at: int, pieces: Words, known: bool, family: int, hi: int, lo: int, dotted: bool
 ) -> int:

@@ -7,18 +7,18 @@ packets that collide. What is left out is `secgroup.replay.copies`'s to say.
 import numpy as np
 
 from secgroup.engine.frames import CARRIES_IP, Frames
-from secgroup.engine.kernels import kernel
+from secgroup.engine.kernels import inlined, kernel
 from secgroup.engine.kernels.octets import u8
 from secgroup.engine.layout import LATER_FRAGMENT, MALFORMED, U1, U8, Packets
 from secgroup.net.protocol import TCP, UDP
 
 
-@kernel
+@inlined
 def _turn(word: np.uint64, left: int) -> np.uint64:
     return word << np.uint64(left) | word >> np.uint64(64 - left)
 
 
-@kernel
+@inlined
 def _rounds(
     count: int, a: np.uint64, b: np.uint64, c: np.uint64, d: np.uint64
 ) -> tuple[np.uint64, np.uint64, np.uint64, np.uint64]:
@@ -36,7 +36,7 @@ def _rounds(
     return a, b, c, d
 
 
-@kernel
+@inlined
 def _word(octets: U1, at: int) -> np.uint64:
     """Return the number in eight bytes, the lowest first."""
     low = u8(octets, at) | u8(octets, at + 1) << 8 | u8(octets, at + 2) << 16
@@ -72,7 +72,7 @@ def siphash(octets: U1, at: int, stop: int, key: U8) -> tuple[np.uint64, np.uint
     return high, a ^ b ^ c ^ d
 
 
-@kernel
+@inlined
 def _level(octets: U1, at: int, stop: int, transport: int) -> None:
     """Zero the hop limit and the checksums; `transport` is the protocol whose checksum counts."""
     version = octets[at] >> 4 if stop > at else 0

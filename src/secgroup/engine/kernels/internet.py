@@ -7,7 +7,7 @@ indices of `octets`; offsets count from the first byte of the IP header.
 import numpy as np
 
 from secgroup.engine.frames import Spans
-from secgroup.engine.kernels import kernel
+from secgroup.engine.kernels import inlined, kernel
 from secgroup.engine.kernels.octets import u8, u16, u32, u64
 from secgroup.engine.layout import (
     FIRST_FRAGMENT,
@@ -29,7 +29,7 @@ from secgroup.net.ip import (
 from secgroup.net.protocol import TCP
 
 
-@kernel
+@inlined
 def _read_ipv4(
     octets: U1, at: int, stop: int, whole: int
 ) -> tuple[int, int, int, int, int, int, int, int]:
@@ -73,7 +73,7 @@ def _read_ipv4(
     return shape, protocol, length, 0, 0, 0, 0, 0
 
 
-@kernel
+@inlined
 def _read_ipv6(
     octets: U1, at: int, stop: int, whole: int
 ) -> tuple[int, int, int, int, int, int, int, int]:
@@ -108,7 +108,7 @@ def _read_ipv6(
     return shape, protocol, length, hop_limit, identification, named, transport, end
 
 
-@kernel
+@inlined
 def _addresses(
     octets: U1, at: int, family: int, shape: int
 ) -> tuple[np.uint64, np.uint64, np.uint64, np.uint64]:

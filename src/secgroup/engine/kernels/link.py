@@ -19,14 +19,14 @@ from secgroup.engine.frames import (
     Frames,
     Spans,
 )
-from secgroup.engine.kernels import kernel
+from secgroup.engine.kernels import inlined, kernel
 from secgroup.engine.kernels.octets import u8, u16, u32, u48
 from secgroup.engine.layout import LATER_FRAGMENT, MALFORMED, U1, Packets
 from secgroup.net.link import IPV4_TYPE, IPV6_TYPE, VXLAN_PORT
 from secgroup.net.protocol import UDP
 
 
-@kernel
+@inlined
 def _untag(octets: U1, at: int, stop: int, ether_type: int) -> tuple[int, int]:
     """Step over at most two VLAN tags: what the frame carries, and where that begins."""
     for _ in range(2):
@@ -39,14 +39,14 @@ def _untag(octets: U1, at: int, stop: int, ether_type: int) -> tuple[int, int]:
     return CARRIES_IP if ether_type in (IPV4_TYPE, IPV6_TYPE) else CARRIES_OTHER, at
 
 
-@kernel
+@inlined
 def _cooked_direction(packet_type: int) -> int:
     if packet_type == 4:
         return 1
     return 0 if packet_type < 3 else NO_DIRECTION
 
 
-@kernel
+@inlined
 def _loopback(octets: U1, at: int) -> int:
     family = u32(octets, at)
     if family > 0xFFFF:
@@ -56,7 +56,7 @@ def _loopback(octets: U1, at: int) -> int:
     return CARRIES_IP if family in (2, 24, 28, 30, 10, 23) else CARRIES_OTHER
 
 
-@kernel
+@inlined
 def _headers(
     octets: U1, at: int, stop: int, link: int
 ) -> tuple[int, int, int, int, np.uint64, np.uint64]:
@@ -90,7 +90,7 @@ def _headers(
     return carries, begin, direction, interface, source, destination
 
 
-@kernel
+@inlined
 def _span(
     frames: Frames, row: int, carries: int, at: int, stop: int, frame: int, spans: Spans, place: int
 ) -> None:

@@ -7,7 +7,7 @@ same, compiled. Read first: `observed`.
 import numpy as np
 
 from secgroup.engine.columns import I4, I8
-from secgroup.engine.kernels import kernel, prefetch
+from secgroup.engine.kernels import inlined, kernel, prefetch
 from secgroup.engine.layout import (
     HAS_ICMP,
     HAS_PORTS,
@@ -90,7 +90,7 @@ NEW = 14
 BY_RULES = 1 << UNTRACKED | 1 << MIDSTREAM | 1 << NEW
 
 
-@kernel
+@inlined
 def pass_leg(
     observed: Observed,
     at: int,
@@ -138,7 +138,7 @@ def pass_leg(
     legs[leg + LEG_PACKETS] += 1
 
 
-@kernel
+@inlined
 def count_entry(state: I8, entries: I8, name: int) -> None:
     """Count a packet for an entry of a network ACL. Preconditions: there is room."""
     mask = entries.shape[0] - 1
@@ -151,7 +151,7 @@ def count_entry(state: I8, entries: I8, name: int) -> None:
     entries[place, 1] += 1
 
 
-@kernel
+@inlined
 def tally(
     observed: Observed,
     counted: Counted,

@@ -8,7 +8,7 @@ import numpy as np
 
 from secgroup.engine.columns import I4, I8, U1, U8
 from secgroup.engine.frames import CARRIES_IP
-from secgroup.engine.kernels import kernel
+from secgroup.engine.kernels import inlined, kernel
 from secgroup.engine.kernels.aggregate import hash_of_six
 from secgroup.engine.layout import KNOWN_DESTINATION, KNOWN_SOURCE, MALFORMED, Packets
 from secgroup.engine.placing import (
@@ -97,7 +97,7 @@ def number_names(
     return end
 
 
-@kernel
+@inlined
 def holder_of(slots: I4, names: U8, secret: U8, holders: I4, hi: int, lo: int, family: int) -> int:
     """Return the row of the interface that has an address; HELD_BY_NONE, or TO_BE_ASKED."""
     mask = slots.shape[0] - 1
@@ -178,7 +178,7 @@ def index_names(slots: I4, names: U8, secret: U8, begin: int, end: int) -> None:
         slots[place] = number + 1
 
 
-@kernel
+@inlined
 def take_out(seen: Seen, at: int) -> None:
     """Take an element out of the order in which packets were seen."""
     state, before, behind = seen.state, seen.before, seen.behind
@@ -192,7 +192,7 @@ def take_out(seen: Seen, at: int) -> None:
         before[behind[at]] = before[at]
 
 
-@kernel
+@inlined
 def put_last(seen: Seen, at: int) -> None:
     """Make an element the newest one."""
     state, before, behind = seen.state, seen.before, seen.behind
@@ -205,7 +205,7 @@ def put_last(seen: Seen, at: int) -> None:
     state[COPIES_NEWEST] = at
 
 
-@kernel
+@inlined
 def forget_oldest(seen: Seen) -> None:
     """Forget the packet that was seen first."""
     state, heads, chain = seen.state, seen.heads, seen.chain
@@ -342,7 +342,7 @@ def bind(
             follows[row] = AT_NONE
 
 
-@kernel
+@inlined
 def copy_row(packets: Packets, row: int, out: Packets, at: int) -> None:
     """Copy all columns but time, interface and direction."""
     out.family[at] = packets.family[row]

@@ -7,10 +7,10 @@ Owns how a value is spelt, exactly as `str` of Python's spells it. Every kernel 
 import numpy as np
 
 from secgroup.engine.columns import ABSENT, ADDRESS, I8, INTEGER, U1, U8, Columns, Words
-from secgroup.engine.kernels import kernel
+from secgroup.engine.kernels import inlined, kernel
 
 
-@kernel
+@inlined
 def put_integer(out: U1, at: int, value: int) -> int:
     """Write an integer in decimal."""
     if value < 0:
@@ -33,7 +33,7 @@ def put_integer(out: U1, at: int, value: int) -> int:
     return end
 
 
-@kernel
+@inlined
 def put_bytes(out: U1, at: int, source: U1, begin: int, end: int) -> int:
     """Copy bytes."""
     # Unsigned indices count from the front only; so the compiler copies many bytes at a time.
@@ -43,7 +43,7 @@ def put_bytes(out: U1, at: int, source: U1, begin: int, end: int) -> int:
     return at + end - begin
 
 
-@kernel
+@inlined
 def put_ipv4(out: U1, at: int, number: int) -> int:
     """Write an IPv4 address."""
     for i in range(4):
@@ -60,14 +60,14 @@ def put_ipv4(out: U1, at: int, number: int) -> int:
     return at - 1
 
 
-@kernel
+@inlined
 def group_of(hi: int, lo: int, place: int) -> int:
     """Return one of the eight 16-bit groups of an IPv6 address."""
     half = hi if place < 4 else lo
     return np.int64((half >> np.uint64(48 - 16 * (place & 3))) & np.uint64(0xFFFF))
 
 
-@kernel
+@inlined
 def put_ipv6(out: U1, at: int, hi: int, lo: int, dotted: bool) -> int:
     """Write an IPv6 address: the first of the longest runs of zeros as `::` (RFC 5952).
 
@@ -120,7 +120,7 @@ def put_ipv6(out: U1, at: int, hi: int, lo: int, dotted: bool) -> int:
     return at
 
 
-@kernel
+@inlined
 def put_address(out: U1, at: int, family: int, hi: int, lo: int, dotted: bool) -> int:
     """Write an address of either family."""
     if family == 4:

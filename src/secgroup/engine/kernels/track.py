@@ -215,7 +215,7 @@ def claim(links: I4, control: I8) -> int:
     return entry
 
 
-@kernel
+@inlined
 def has_room(control: I8) -> bool:
     """Tell whether one more record can be made."""
     return control[ENTRIES] < control[LIMIT] and (

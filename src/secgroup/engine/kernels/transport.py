@@ -6,7 +6,7 @@
 import numpy as np
 
 from secgroup.engine.frames import Spans
-from secgroup.engine.kernels import kernel
+from secgroup.engine.kernels import inlined, kernel
 from secgroup.engine.kernels.octets import u8, u16, u32
 from secgroup.engine.layout import (
     HAS_ICMP,
@@ -27,7 +27,7 @@ from secgroup.net.ip import TCP_HEADER
 from secgroup.net.protocol import ICMP, ICMPV6, TCP, UDP
 
 
-@kernel
+@inlined
 def _put(
     packets: Packets,
     row: int,
@@ -51,7 +51,7 @@ def _put(
     packets.identifier[row] = identifier
 
 
-@kernel
+@inlined
 def _put_ip_away(packets: Packets, row: int) -> None:
     """Make what `internet` wrote 0."""
     packets.family[row] = packets.protocol[row] = packets.hop_limit[row] = 0
@@ -60,7 +60,7 @@ def _put_ip_away(packets: Packets, row: int) -> None:
     packets.fragment_id[row] = packets.fragment_protocol[row] = 0
 
 
-@kernel
+@inlined
 def _tcp(octets: U1, at: int, present: int, rest: int) -> tuple[int, int, int, int]:
     """Read a TCP header of which 8 bytes are there: flags, sequence, acknowledgement, payload."""
     sequence = u32(octets, at + 4)
@@ -70,7 +70,7 @@ def _tcp(octets: U1, at: int, present: int, rest: int) -> tuple[int, int, int, i
     return u8(octets, at + 13), sequence, u32(octets, at + 8), max(0, rest - size)
 
 
-@kernel
+@inlined
 def _icmp(octets: U1, at: int, present: int, icmp_kinds: U1, is_ipv6: int) -> tuple[int, int, int]:
     """Read an ICMP header of which 2 bytes are there.
 

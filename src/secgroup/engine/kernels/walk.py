@@ -22,7 +22,7 @@ from secgroup.engine.frames import (
     Clocks,
     Frames,
 )
-from secgroup.engine.kernels import kernel
+from secgroup.engine.kernels import inlined, kernel
 from secgroup.engine.layout import I8, U1
 from secgroup.net.pcapng import (
     ENHANCED_PACKET,
@@ -37,14 +37,14 @@ from secgroup.net.pcapng import (
 from secgroup.net.record import MAX_CAPTURED, NANOSECONDS
 
 
-@kernel
+@inlined
 def _u16(octets: U1, at: int, big: int) -> int:
     place = np.uint64(at)
     first, second = int(np.int64(octets[place])), int(np.int64(octets[place + np.uint64(1)]))
     return first << 8 | second if big else second << 8 | first
 
 
-@kernel
+@inlined
 def _u32(octets: U1, at: int, big: int) -> int:
     first, second = _u16(octets, at, big), _u16(octets, at + 2, big)
     return first << 16 | second if big else second << 16 | first
@@ -97,7 +97,7 @@ def walk_pcap(
     return row
 
 
-@kernel
+@inlined
 def _time_ns(clocks: Clocks, number: int, high: int, low: int) -> int:
     """Return the time of a stamp, -1 where it is for the plain reader to say."""
     way, factor, limit = clocks.way[number], clocks.factor[number], clocks.limit[number]
@@ -121,7 +121,7 @@ def _time_ns(clocks: Clocks, number: int, high: int, low: int) -> int:
     return max(int(time_ns + offset_ns), -1)
 
 
-@kernel
+@inlined
 def _direction(octets: U1, at: int, stop: int, big: int) -> int:
     """Return what the options of a packet say, -1 where they are damaged."""
     direction = NO_DIRECTION
@@ -141,7 +141,7 @@ def _direction(octets: U1, at: int, stop: int, big: int) -> int:
     return direction
 
 
-@kernel
+@inlined
 def _fixed(
     octets: U1, kind: int, body: int, size: int, big: int
 ) -> tuple[int, int, int, int, int, int]:
@@ -162,7 +162,7 @@ def _fixed(
     return 20, number, high, low, _u32(octets, body + 12, big), _u32(octets, body + 16, big)
 
 
-@kernel
+@inlined
 def _block(octets: U1, at: int, end: int, big: int) -> tuple[int, int, int, int]:
     """Look at a block: why it is not read here (FULL: it is), bytes wanted, type, length."""
     if end - at < 12:
