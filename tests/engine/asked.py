@@ -12,9 +12,6 @@ ANSWERS = (
     "tracked_weight_of_class",
     "acl_answer",
     "service_at",
-    "own_address",
-    "in_subnet",
-    "is_broadcast",
     "is_router",
 )
 
@@ -46,7 +43,4 @@ def ask(t, questions, hi, lo, out):
             t, row.acl, direction, family, hi[i], lo[i], protocol, value, questions[i, 5] != 0
         )
         out[i, 8] = classify.service_at(t, interface, family, hi[i], lo[i], protocol, value)
-        out[i, 9] = classify.own_address(t, interface, family, hi[i], lo[i])
-        out[i, 10] = classify.in_subnet(t, interface, family, hi[i], lo[i])
-        out[i, 11] = family == 4 and classify.is_broadcast(t, interface, lo[i])
-        out[i, 12] = classify.is_router(t, interface, family, hi[i], lo[i])
+        out[i, 9] = classify.is_router(t, interface, family, hi[i], lo[i])

@@ -164,9 +164,6 @@ def expected(at: InterfacePolicy, question: Question) -> dict[str, int]:
         "tracked_weight_of_class": weight,
         "acl_answer": acl.rule_number if acl.is_allow else -acl.rule_number,
         "service_at": 1 if peer in at.routers else exempt,
-        "own_address": at.interface.has_address(peer),
-        "in_subnet": peer in at.subnet,
-        "is_broadcast": peer == at.broadcast,
         "is_router": peer in at.routers,
     }
 
@@ -302,9 +299,6 @@ def plain(compiled: Compiled, question: Question) -> dict[str, int]:
             t, row.acl, way, family, hi, lo, protocol, value, has_icmp=question.has_icmp
         ),
         "service_at": naive.service_at(t, interface, family, hi, lo, protocol, value),
-        "own_address": naive.own_address(t, interface, family, hi, lo),
-        "in_subnet": naive.in_subnet(t, interface, family, hi, lo),
-        "is_broadcast": family == 4 and naive.is_broadcast(t, interface, lo),
         "is_router": naive.is_router(t, interface, family, hi, lo),
     }
 

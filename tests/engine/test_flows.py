@@ -10,6 +10,7 @@ from secgroup.conntrack.timeout import Timeouts
 from secgroup.engine.flows import FlowStore, secret_of
 from secgroup.engine.kernels.track import find, hash_of, home_of
 from secgroup.engine.layout import BITS, FRONTIER, RECORD, WEIGHT_TWO
+from secgroup.errors import InputError
 from tests.support.naive import naive_hash
 
 pytestmark = pytest.mark.filterwarnings("ignore:overflow encountered")
@@ -107,3 +108,13 @@ def test_index_is_at_most_half_full_and_a_little():
         assert len(table) <= 0.76 * slots
         if len(table) > 5000:
             assert table.size_bytes / len(table) <= 105
+
+
+def test_more_sets_of_timeouts_than_a_record_can_name_are_refused():
+    made = store(room=1 << 10)
+    before = made.flows
+    made.set_timeouts([Timeouts()] * (1 << 16))
+    known = made.flows
+    with pytest.raises(InputError, match="65537 sets of idle timeouts"):
+        made.set_timeouts([Timeouts()] * ((1 << 16) + 1))
+    assert made.flows is known is not before

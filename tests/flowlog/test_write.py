@@ -40,10 +40,6 @@ def test_text_is_a_line_of_names_and_values_by_spaces(tmp_path):
     assert left_beside(path) == []
 
 
-def test_text_without_a_header_is_records_only(tmp_path):
-    assert written(tmp_path / "flow.log", header=False).read_text() == TEXT.split("\n", 1)[1]
-
-
 @pytest.mark.semantics("flowlog-22")
 def test_gzip_by_suffix_holds_the_same_text_and_nothing_of_the_moment(tmp_path):
     paths = [written(tmp_path / name) for name in ("a.log.gz", "b.log.gz")]

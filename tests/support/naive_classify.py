@@ -118,26 +118,10 @@ def in_ranges(ranges: Any, first: int, end: int, hi: int, lo: int) -> bool:
     )
 
 
-def own_address(t: Any, interface: int, family: int, hi: int, lo: int) -> bool:
-    row = t.interfaces[interface]
-    bounds = (row.own4, row.own6) if family == 4 else (row.own6, row.own_end)
-    return in_ranges(t.ranges, *bounds, hi, lo)
-
-
-def in_subnet(t: Any, interface: int, family: int, hi: int, lo: int) -> bool:
-    row = t.subnets[t.interfaces[interface].subnet]
-    bounds = (row.block4, row.block6) if family == 4 else (row.block6, row.block_end)
-    return in_ranges(t.ranges, *bounds, hi, lo)
-
-
 def is_router(t: Any, interface: int, family: int, hi: int, lo: int) -> bool:
     row = t.subnets[t.interfaces[interface].subnet]
     bounds = (row.router4, row.router6) if family == 4 else (row.router6, row.router_end)
     return in_ranges(t.ranges, *bounds, hi, lo)
-
-
-def is_broadcast(t: Any, interface: int, lo: int) -> bool:
-    return bool(int(t.subnets[t.interfaces[interface].subnet].broadcast) == lo)
 
 
 def service_at(

@@ -45,6 +45,8 @@ _SLOTS: Final = 8192
 _SLOTS_A_PACKET: Final = 8
 #: Timeouts at least this long would outlive the 32 bits of a record's time.
 _LONGEST_MS: Final = 1 << 31
+#: What the bits of a record that name its set of timeouts have room for.
+_MOST_TIMEOUTS: Final = 1 << 16
 
 
 def secret_of(key: bytes) -> U8:
@@ -138,7 +140,8 @@ class FlowStore:
         Raises
         ------
         InputError
-            A timeout is longer than 24 days; AWS lets nobody choose one over 5.
+            A timeout is longer than 24 days; AWS lets nobody choose one over 5. Or there are more
+        sets than a record can name.
 
         """
         rows = [timeouts_row(each) for each in sets]
@@ -148,6 +151,10 @@ class FlowStore:
                     f"an idle timeout of {row.max() // 1000} s is too long "
                     "(expected at most 432000, five days)"
                 )
+        if len(rows) > _MOST_TIMEOUTS:
+            raise InputError(
+                f"there have been {len(rows)} sets of idle timeouts (expected {_MOST_TIMEOUTS})"
+            )
         self.flows = self.flows._replace(timeouts_ms=np.concatenate(rows))
 
     def live(self) -> NDArray[np.int64]:

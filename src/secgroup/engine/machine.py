@@ -15,7 +15,6 @@ from secgroup.net.packet import Tcp
 from secgroup.net.protocol import TcpFlag
 
 #: Events: TCP's own numbers, then one for each other kind of flow.
-RST_EVENT: Final = int(tcp.Event.RST)
 STRAY_EVENT: Final = int(tcp.Event.STRAY)
 UDP_EVENT: Final = len(tcp.Event)
 ICMP_EVENT: Final = UDP_EVENT + 1

@@ -35,7 +35,6 @@ _OF_WINDOW: Final = frozenset({
 
 #: Fields that depend on window, direction and one or both addresses.
 _OF_SOURCE: Final = frozenset({"pkt-src-aws-service"})
-_OF_DESTINATION: Final = frozenset({"pkt-dst-aws-service", "traffic-path"})
 _OF_PEER: Final = frozenset({
     "next-hop-interface-id", "next-hop-subnet-id", "next-hop-az-id", "next-hop-vpc-id",
     "next-hop-interface-type",

@@ -1,12 +1,10 @@
 """Flow logs as files, from columns: what `flowlog.write` writes record by record.
 
 Owns buffers and row groups; which bytes a value is, `kernels.text` says, and that a file stands
-under its name only when it is whole, `flowlog.write.replacing` sees to.
+under its name only when it is whole, `flowlog.write` sees to.
 """
 
-import gzip
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from ipaddress import IPv6Address
 from pathlib import Path
 from typing import IO, Any, Final, Protocol
@@ -28,7 +26,7 @@ from secgroup.engine.kernels.text import format_addresses, format_lines
 from secgroup.engine.layout import I8, U8
 from secgroup.engine.record import RecordColumns
 from secgroup.flowlog.fields import FieldType
-from secgroup.flowlog.write import ROW_GROUP, replacing
+from secgroup.flowlog.write import ROW_GROUP, in_form
 
 #: Bytes of text that are written at once.
 BUFFER_SIZE: Final = 1 << 20
@@ -45,41 +43,20 @@ class BatchWriter(Protocol):
         ...
 
 
-@contextmanager
-def flow_log_writer(
-    path: Path, columns: RecordColumns, *, header: bool = True
-) -> Iterator[BatchWriter]:
-    """Write a flow log; it stands under `path` when the block has ended without an error.
-
-    Parameters
-    ----------
-    path : Path
-        `.parquet`: Parquet; `.gz`: text through gzip; else text.
-    columns : RecordColumns
-        Of the records' format.
-    header : bool
-        Text begins with a line of the fields' names, as AWS delivers it to S3.
+def flow_log_writer(path: Path, columns: RecordColumns) -> AbstractContextManager[BatchWriter]:
+    """Write a flow log of columns of records, as `flowlog.write.in_form` writes one.
 
     Raises
     ------
     OutputError
-        The file cannot be written; nothing half-written is left.
+        As there.
 
     """
-    with replacing(path) as stream:
-        if path.suffix == ".parquet":
-            parquet = _ParquetWriter(stream, columns)
-            try:
-                yield parquet
-                parquet.finish()
-            finally:
-                parquet.abandon()
-        elif path.suffix == ".gz":
-            # Without name and time, equal records make equal files.
-            with gzip.GzipFile(filename="", mode="wb", fileobj=stream, mtime=0) as packed:
-                yield TextWriter(packed, columns, header=header)
-        else:
-            yield TextWriter(stream, columns, header=header)
+    return in_form(
+        path,
+        text=lambda stream: TextWriter(stream, columns),
+        parquet=lambda stream: _ParquetWriter(stream, columns),
+    )
 
 
 class TextWriter:
@@ -88,12 +65,14 @@ class TextWriter:
     Parameters
     ----------
     stream : binary stream
+    header : bool
+        Begin with a line of the fields' names, as AWS delivers it to S3.
 
     """
 
     def __init__(
         self,
-        stream: IO[bytes] | gzip.GzipFile,
+        stream: IO[bytes],
         columns: RecordColumns,
         *,
         header: bool = True,

@@ -7,10 +7,10 @@ whole. Read first: VPC User Guide, Flow log files.
 import gzip
 import io
 import os
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any, Final, Protocol, cast
+from typing import IO, Any, Final, Protocol, TypeVar, cast
 
 from secgroup.errors import OutputError
 from secgroup.flowlog.fields import FieldType, Format, Record
@@ -31,18 +31,48 @@ class RecordWriter(Protocol):
         ...
 
 
+class _Parquet(Protocol):
+    """Writes a Parquet file, which ends with a footer."""
+
+    def finish(self) -> None: ...
+    def abandon(self) -> None: ...
+
+
+_T = TypeVar("_T")
+_P = TypeVar("_P", bound=_Parquet)
+
+
+def flow_log_writer(path: Path, format: Format) -> AbstractContextManager[RecordWriter]:  # noqa: A002
+    """Write a flow log of records of a format, as `in_form` writes one.
+
+    Raises
+    ------
+    OutputError
+        As there.
+
+    """
+    return in_form(
+        path,
+        text=lambda stream: _TextWriter(stream, format),
+        parquet=lambda stream: _ParquetWriter(stream, format),
+    )
+
+
 @contextmanager
-def flow_log_writer(path: Path, format: Format, *, header: bool = True) -> Iterator[RecordWriter]:  # noqa: A002
+def in_form(
+    path: Path,
+    *,
+    text: Callable[[IO[bytes]], _T],
+    parquet: Callable[[IO[bytes]], _P],
+) -> Iterator[_T | _P]:
     """Write a flow log; it stands under `path` when the block has ended without an error.
 
     Parameters
     ----------
     path : Path
         `.parquet`: Parquet; `.gz`: text through gzip; else text.
-    format : Format
-        Of the records.
-    header : bool
-        Text begins with a line of the fields' names, as AWS delivers it to S3.
+    text, parquet : callable
+        Make what writes each to a stream.
 
     Raises
     ------
@@ -52,18 +82,18 @@ def flow_log_writer(path: Path, format: Format, *, header: bool = True) -> Itera
     """
     with replacing(path) as stream:
         if path.suffix == ".parquet":
-            parquet = _ParquetWriter(stream, format)
+            file = parquet(stream)
             try:
-                yield parquet
-                parquet.finish()
+                yield file
+                file.finish()
             finally:
-                parquet.abandon()
+                file.abandon()
         elif path.suffix == ".gz":
             # Without name and time, equal records make equal files.
             with gzip.GzipFile(filename="", mode="wb", fileobj=stream, mtime=0) as packed:
-                yield _TextWriter(packed, format, header=header)
+                yield text(cast("IO[bytes]", packed))
         else:
-            yield _TextWriter(stream, format, header=header)
+            yield text(stream)
 
 
 @contextmanager
@@ -152,10 +182,11 @@ def line_of(record: Record) -> str:
 
 
 class _TextWriter:
-    def __init__(self, stream: IO[bytes] | gzip.GzipFile, format: Format, *, header: bool) -> None:  # noqa: A002
+    """Writes lines; the first one names the fields, as AWS delivers it to S3."""
+
+    def __init__(self, stream: IO[bytes], format: Format) -> None:  # noqa: A002
         self._stream = stream
-        if header:
-            self._stream.write(" ".join(format.names).encode() + b"\n")
+        self._stream.write(" ".join(format.names).encode() + b"\n")
 
     def write(self, records: Iterable[Record]) -> None:
         """Append records."""

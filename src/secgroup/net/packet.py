@@ -13,8 +13,6 @@ from secgroup.net.protocol import ICMP_ANSWERS, ICMP_ERRORS, ICMP_QUERIES, TCP, 
 # Plain numbers: an operation on an IntFlag costs a microsecond, and every segment needs several.
 _FIN: Final = TcpFlag.FIN.value
 _SYN: Final = TcpFlag.SYN.value
-#: The flags that tell what a segment is to a connection.
-_ROLE: Final = (TcpFlag.SYN | TcpFlag.ACK | TcpFlag.FIN | TcpFlag.RST).value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

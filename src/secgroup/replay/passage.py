@@ -57,8 +57,8 @@ class Passage:
         What was decided.
     numbers : int64, shape (n,)
         Of the connections.
-    earlier : list of (row, rule ids)
-        Rules of later fragments whose first one another policy has decided.
+    earlier : list of (row, rule ids, id of the ACL)
+        Rules and ACL of later fragments whose first one another policy has decided.
 
     """
 

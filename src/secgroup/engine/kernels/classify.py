@@ -243,36 +243,12 @@ def in_ranges(ranges: U8, first: int, end: int, hi: int, lo: int) -> bool:
 
 
 @inlined
-def own_address(t: Tables, interface: int, family: int, hi: int, lo: int) -> bool:
-    """Tell whether an address is one of the interface's, delegated prefixes included."""
-    row = t.interfaces[np.uintp(interface)]
-    if family == 6:
-        return in_ranges(t.ranges, row.own6, row.own_end, hi, lo)
-    return in_ranges(t.ranges, row.own4, row.own6, hi, lo)
-
-
-@inlined
-def in_subnet(t: Tables, interface: int, family: int, hi: int, lo: int) -> bool:
-    """Tell whether an address is in a block of the interface's subnet."""
-    row = t.subnets[np.uintp(t.interfaces[np.uintp(interface)].subnet)]
-    if family == 6:
-        return in_ranges(t.ranges, row.block6, row.block_end, hi, lo)
-    return in_ranges(t.ranges, row.block4, row.block6, hi, lo)
-
-
-@inlined
 def is_router(t: Tables, interface: int, family: int, hi: int, lo: int) -> bool:
     """Tell whether an address is the VPC router's, as seen from the interface's subnet."""
     row = t.subnets[np.uintp(t.interfaces[np.uintp(interface)].subnet)]
     if family == 6:
         return in_ranges(t.ranges, row.router6, row.router_end, hi, lo)
     return in_ranges(t.ranges, row.router4, row.router6, hi, lo)
-
-
-@inlined
-def is_broadcast(t: Tables, interface: int, lo: int) -> bool:
-    """Tell whether an IPv4 address, by its low half, is the last one of the interface's subnet."""
-    return t.subnets[np.uintp(t.interfaces[np.uintp(interface)].subnet)].broadcast == lo
 
 
 @inlined

@@ -1,7 +1,7 @@
 """Steps 10 to 12, as far as rules have a say: they are asked before any flow is looked at.
 
 What they say does not depend on what is remembered, so that the loop which does needs no tables.
-Read first: `reference/decide.py`, whose steps these are, and `layout.Rows.answers`.
+Read first: `reference/decide.py`, whose steps these are, and `rows.Rows.answers`.
 """
 
 import numpy as np
