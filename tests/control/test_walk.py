@@ -19,12 +19,14 @@ from secgroup.control.networks import Networks
 from secgroup.control.reconcile import Reconciler
 from secgroup.control.state import Changed, Row, State
 from secgroup.dataplane.batch import BatchPlane
-from secgroup.errors import Ec2Error
+from secgroup.errors import Ec2Error, OutputError
 from secgroup.sources.load import load
 from tests.support.walks import PLACES, REQUESTS, Walk, next_name, walks
 from tests.support.worlds import REGION, Client, Memory, new_client, new_state
 
 STEPS = 300
+#: How often a change cannot be made to last.
+FULL = 0.1
 #: Operations that change nothing, or only what they are asked for a second time.
 READING = ("Describe", "Get")
 QUOTAS = {
@@ -42,10 +44,13 @@ class Texts(Memory):
     def __init__(self) -> None:
         self.kept: dict[tuple[str, str], tuple[Row, str]] = {}
         self.sequence = 0
+        self.is_full = False
 
     def commit(self, changes: Collection[Changed], sequence: int, /) -> None:
         """Keep text, so that nothing that happens to a resource later reaches it."""
         super().commit(changes, sequence)
+        if self.is_full:
+            raise OutputError("the disk is full")
         for each in changes:
             if each.after is not None:
                 row = each.after
@@ -98,7 +103,7 @@ def checked_step(walk: Walk, name: str, followed: Reconciler, store: Texts) -> b
     try:
         walk.client(name, **request)
         is_done = True
-    except Ec2Error:
+    except (Ec2Error, OutputError):
         is_done = False
         after = {(row.kind, row.resource_id): row for row in state.rows()}
         assert after.keys() == before.keys(), (name, told)
@@ -131,6 +136,7 @@ def walked(
     done: Counter[str] = Counter()
     for _ in range(STEPS):
         name = next_name(random, list(OPERATIONS))
+        store.is_full = random.random() < FULL
         if checked_step(random.choice(callers), name, followed, store):
             done[name] += 1
     return client, store, done

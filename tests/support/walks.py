@@ -52,8 +52,10 @@ class Walk:
             return sorted((row.resource for row in state.rows(kind)), key=str)
         return list(self.client.world.every(kind))
 
-    def resource(self, kind: str) -> Any:
+    def resource(self, kind: str, has: str = "") -> Any:
+        """A resource of a kind; one that has something at a member, if there is one."""
         found = self.rows(kind)
+        found = [each for each in found if each.get(has)] or found
         return self.one(found) if found else {}
 
     def an(self, kind: str) -> str:
@@ -273,7 +275,7 @@ class Walk:
         }
 
     def interface(self) -> Request:
-        subnet = self.resource("Subnet")
+        subnet = self.resource("Subnet", self.one(("", "Ipv6CidrBlockAssociationSet")))
         return {
             "SubnetId": subnet.get("SubnetId", "subnet-" + _NOTHING),
             **self.maybe(0.5, Groups=self.groups_in(subnet.get("VpcId"))),
@@ -305,7 +307,7 @@ class Walk:
         return {"NetworkInterfaceId": found.get("NetworkInterfaceId", "eni-" + _NOTHING), **change}
 
     def attachment_change(self) -> Request:
-        found = self.resource("NetworkInterface")
+        found = self.resource("NetworkInterface", "Attachment")
         attachment = found.get("Attachment") or {"AttachmentId": "eni-attach-" + _NOTHING}
         ends = {"AttachmentId": attachment["AttachmentId"], "DeleteOnTermination": self.often()}
         return {
@@ -335,7 +337,7 @@ class Walk:
         }
 
     def ipv6_of(self) -> Request:
-        found = self.resource("NetworkInterface")
+        found = self.resource("NetworkInterface", "Ipv6Addresses")
         addresses = [each["Ipv6Address"] for each in found.get("Ipv6Addresses") or ()]
         return {
             "NetworkInterfaceId": found.get("NetworkInterfaceId", "eni-" + _NOTHING),
@@ -549,12 +551,14 @@ REQUESTS: dict[str, Callable[[Walk], Request]] = {
         "VpcId": walk.an("Vpc"),
     },
     "DetachNetworkInterface": lambda walk: {
-        "AttachmentId": (walk.resource("NetworkInterface").get("Attachment") or {}).get(
-            "AttachmentId", "eni-attach-" + _NOTHING
-        )
+        "AttachmentId": (
+            walk.resource("NetworkInterface", "Attachment").get("Attachment") or {}
+        ).get("AttachmentId", "eni-attach-" + _NOTHING)
     },
     "DisassociateAddress": lambda walk: {
-        "AssociationId": walk.resource("Address").get("AssociationId", "eipassoc-" + _NOTHING)
+        "AssociationId": walk.resource("Address", "AssociationId").get(
+            "AssociationId", "eipassoc-" + _NOTHING
+        )
     },
     "DisassociateRouteTable": lambda walk: {
         "AssociationId": walk.part("RouteTable", "Associations", "RouteTableAssociationId")
