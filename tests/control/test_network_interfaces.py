@@ -403,6 +403,7 @@ def test_interface_has_no_more_addresses_than_the_quota(client: Client) -> None:
         client("AssignIpv6Addresses", **ipv6)
 
 
+@pytest.mark.semantics("ec2-address-moves")
 def test_secondary_address_that_moves_takes_its_elastic_address_along(
     client: Client, subnet: dict[str, Any]
 ) -> None:
