@@ -49,7 +49,7 @@ from secgroup.engine.live import (
     Finished,
     Live,
 )
-from secgroup.engine.memory import with_room, zeros
+from secgroup.engine.memory import rows_more, with_room, zeros
 from secgroup.errors import InputError
 from secgroup.flowlog.aggregate import INTERVALS_S
 from secgroup.flowlog.fields import DEFAULT_FORMAT, Format
@@ -149,7 +149,7 @@ class Aggregator:
         self._ends: list[tuple[int, str]] = []
         self._numbers: dict[str, int] = {}
         self._interfaces: Sequence[NetworkInterface] = ()
-        self._rows = np.zeros(0, dtype=np.int32)
+        self._rows = np.zeros(1, dtype=np.int32)
         self._tags, self._names = np.zeros((2, BLOCK), dtype=np.int64)
         state = np.zeros(STATE_SIZE, dtype=np.int64)
         state[[FREE_RECORD, FREE_RULE]] = -1
@@ -345,10 +345,10 @@ class Aggregator:
         self._closing = []
 
     def _grow(self) -> None:
-        """Make room for twice the records, a quarter more when there are very many."""
+        """Make room for more records."""
         live = self._live
         used = live.rests.shape[0]
-        more = used if used < 1 << 22 else used // 4
+        more = rows_more(used)
         index = live.slots
         if 2 * (used + more) > index.shape[0]:
             index = zeros(_power_of_two(2 * (used + more)), np.uint64)

@@ -19,7 +19,7 @@ from secgroup.engine.kernels.connections import (
 )
 from secgroup.engine.kernels.outcomes import see
 from secgroup.engine.layout import ICMP_KINDS, DecisionColumns, Packets
-from secgroup.engine.memory import with_room, zeros
+from secgroup.engine.memory import rows_more, with_room, zeros
 from secgroup.engine.observed import (
     ACCEPTED,
     ADOPTED,
@@ -314,7 +314,7 @@ class Connections:
 
     def _grow(self) -> None:
         used = self.observed.births.shape[0]
-        more = used if used < 1 << 22 else used // 4
+        more = rows_more(used)
         self.observed = self.observed._replace(
             records=with_room(self.observed.records, more * CONNECTION_WORDS),
             births=with_room(self.observed.births, more),
@@ -326,7 +326,9 @@ class Connections:
 
     def _more_legs(self) -> None:
         legs = self.observed.legs
-        self.observed = self.observed._replace(legs=with_room(legs, legs.shape[0]))
+        self.observed = self.observed._replace(
+            legs=with_room(legs, rows_more(legs.shape[0] // LEG_WORDS) * LEG_WORDS)
+        )
 
     def _more_entries(self) -> None:
         old = self.counted.entries

@@ -45,3 +45,14 @@ def with_room(array: NDArray[Any], more: int) -> NDArray[Any]:
     grown = zeros((array.shape[0] + more, *array.shape[1:]), array.dtype)
     grown[: array.shape[0]] = array
     return grown
+
+
+def rows_more(used: int) -> int:
+    """Return by how many rows a table that is full grows.
+
+    What is copied to grow, and the pages that are touched for it, count most where growing is
+    frequent: up to a million rows a table quadruples, and what it does not use yet is no memory.
+    """
+    if used < 1 << 18:
+        return 3 * used
+    return used if used < 1 << 22 else used // 4

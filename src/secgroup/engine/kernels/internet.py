@@ -140,8 +140,8 @@ def internet(octets: U1, first: int, last: int, spans: Spans, packets: Packets) 
         From 0 on: where the packets lie; written: where IP ends.
 
     """
-    for row in range(first, last):
-        place = row - first
+    for each in range(first, last):
+        row, place = np.uintp(each), np.uintp(each - first)
         at, stop, whole = spans.begin[place], spans.end[place], spans.whole[place]
         version, shape = 0, 0
         protocol = length = hop_limit = identification = named = transport = end = 0

@@ -121,7 +121,8 @@ def link(
         Written, from 0 on: where the IP packets lie.
 
     """
-    for row in range(first, last):
+    for each in range(first, last):
+        row, place = np.uintp(each), np.uintp(each - first)
         frame = frames.offset[row] - base
         stop = frame + int(np.int64(frames.captured[row]))
         number = int(np.int64(frames.capture_interface[row]))
@@ -134,7 +135,7 @@ def link(
         frames.vni[row] = -1
         frames.source_mac[row] = source
         frames.destination_mac[row] = destination
-        _span(frames, row, carries, at, stop, frame, spans, row - first)
+        _span(frames, row, carries, at, stop, frame, spans, place)
 
 
 @kernel
@@ -150,8 +151,8 @@ def decapsulate(
 
     """
     count = 0
-    for row in range(first, last):
-        place = row - first
+    for each in range(first, last):
+        row, place = np.uintp(each), np.uintp(each - first)
         begin, end = spans.transport[place], spans.transport_end[place]
         if (
             spans.begin[place] < 0

@@ -298,18 +298,19 @@ def see(
             accepted = np.int64(decisions.accepted[last])
             marks = np.int64(records[at + MARKS])
             shape = np.int64(packets.shape[last])
+            # Without a branch: half of the packets go either way.
             from_b = packets.source_hi[last] == np.uint64(records[at + B_HI])
-            from_b = from_b and packets.source_lo[last] == np.uint64(records[at + B_LO])
+            from_b &= packets.source_lo[last] == np.uint64(records[at + B_LO])
             is_same = records[at + A_HI] == records[at + B_HI]
-            is_same = is_same and records[at + A_LO] == records[at + B_LO]
+            is_same &= records[at + A_LO] == records[at + B_LO]
             if records[at + REFUSAL] >= 0:
                 records[at + AFTER] += 1
                 records[at + AFTER_ACCEPTED] += accepted
             elif accepted != 0:
                 records[at + ACCEPTED] += 1
-                if not is_same and from_b != (marks & FIRST_FROM_B != 0):
-                    marks |= ANSWERED
-                    records[at + MARKS] = marks
+                is_answer = (not is_same) & (from_b != (marks & FIRST_FROM_B != 0))
+                marks |= ANSWERED & -np.int64(is_answer)
+                records[at + MARKS] = marks
             elif records[at + ACCEPTED] > 0 and marks & IS_OVER != 0:
                 records[at + LATE] += 1
             else:

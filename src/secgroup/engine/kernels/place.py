@@ -10,6 +10,7 @@ from secgroup.engine.columns import I4, I8, U1, U8
 from secgroup.engine.frames import CARRIES_IP
 from secgroup.engine.kernels import inlined, kernel
 from secgroup.engine.kernels.aggregate import hash_of_six
+from secgroup.engine.kernels.screen import chosen
 from secgroup.engine.layout import KNOWN_DESTINATION, KNOWN_SOURCE, MALFORMED, Packets
 from secgroup.engine.placing import (
     AT_NONE,
@@ -104,12 +105,15 @@ def holder_of(slots: I4, names: U8, secret: U8, holders: I4, hi: int, lo: int, f
     zero = np.uint64(0)
     word = np.uint64(family)
     place = hash_of_six(secret, hi, lo, word, zero, zero, zero) & mask
-    while slots[place] != 0:
-        number = np.int64(slots[place]) - 1
-        if names[number, 1] == lo and names[number, 0] == hi and names[number, 2] == word:
-            return np.int64(holders[number])
+    while True:
+        # Whether an end is an interface's changes with the direction: nobody foretells it.
+        slot = np.int64(slots[np.uintp(place)])
+        number = np.uintp(max(slot - 1, 0))
+        other = (names[number, 0] ^ hi) | (names[number, 1] ^ lo) | (names[number, 2] ^ word)
+        is_it = (slot != 0) & (other == 0)
+        if is_it | (slot == 0):
+            return chosen(is_it, np.int64(holders[number]), HELD_BY_NONE)
         place = (place + 1) & mask
-    return HELD_BY_NONE
 
 
 @kernel
@@ -325,7 +329,8 @@ def bind(
     end: int,
 ) -> None:
     """Say where each frame is decided, when none is decided twice."""
-    for row in range(begin, end):
+    for each in range(begin, end):
+        row = np.uintp(each)
         number = np.int64(numbers[row])
         follows[row] = 0
         interfaces[row] = -1

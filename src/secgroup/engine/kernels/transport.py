@@ -105,9 +105,10 @@ def transport(
 
     """
     count = 0
-    for row in range(first, last):
-        begin = int(spans.transport[row - first])
-        present = spans.transport_end[row - first] - begin
+    for each in range(first, last):
+        row, place = np.uintp(each), np.uintp(each - first)
+        begin = int(spans.transport[place])
+        present = spans.transport_end[place] - begin
         protocol, shape = packets.protocol[row], int(np.int64(packets.shape[row]))
         is_ipv6 = 1 if packets.family[row] == 6 else 0
         ports = flags = sequence = acknowledgement = payload = icmp = identifier = least = 0
@@ -120,7 +121,7 @@ def transport(
                 ports = u32(octets, begin)
                 if protocol == TCP:
                     shape |= HAS_TCP
-                    rest = int(np.int64(packets.length[row])) - begin + spans.begin[row - first]
+                    rest = int(np.int64(packets.length[row])) - begin + spans.begin[place]
                     flags, sequence, acknowledgement, payload = _tcp(octets, begin, present, rest)
                     least = least if octets[begin + 12] >> 4 >= 5 else present + 1
         elif protocol == (ICMPV6 if is_ipv6 else ICMP):
@@ -131,7 +132,7 @@ def transport(
                 least = 8 if asks else 4
                 if icmp_errors[is_ipv6, icmp >> 8] and present > 8:
                     quoted.begin[count], quoted.end[count] = begin + 8, begin + present
-                    quoted.whole[count], quoting[count] = present - 8, row
+                    quoted.whole[count], quoting[count] = present - 8, each
                     count += 1
         if present < least:
             shape = MALFORMED | KNOWN_SOURCE | KNOWN_DESTINATION | KNOWN_PROTOCOL
@@ -164,10 +165,11 @@ def quote(
         From 0 on: the rows of the errors in `packets`, where `quote` and `shape` are completed.
 
     """
-    for row in range(first, last):
-        error = quoting[row - first]
-        begin = int(spans.transport[row - first])
-        present = spans.transport_end[row - first] - begin
+    for each in range(first, last):
+        row, place = np.uintp(each), np.uintp(each - first)
+        error = np.uintp(quoting[place])
+        begin = int(spans.transport[place])
+        present = spans.transport_end[place] - begin
         family, protocol = quotes.family[row], quotes.protocol[row]
         shape = int(np.int64(quotes.shape[row]))
         ports = flags = sequence = acknowledgement = payload = icmp = identifier = least = 0
@@ -181,7 +183,7 @@ def quote(
                 ports = u32(octets, begin)
             if protocol == TCP and present >= 8:
                 shape |= HAS_TCP
-                rest = int(np.int64(quotes.length[row])) - begin + spans.begin[row - first]
+                rest = int(np.int64(quotes.length[row])) - begin + spans.begin[place]
                 flags, sequence, acknowledgement, payload = _tcp(octets, begin, present, rest)
         elif protocol == (ICMP if family == 4 else ICMPV6):
             least = 2
@@ -196,7 +198,7 @@ def quote(
             _put_ip_away(quotes, row)
             shape = ports = icmp = 0
         else:
-            packets.quote[error] = row
+            packets.quote[error] = each
             packets.shape[error] |= HAS_QUOTE
         quotes.time_ms[row] = packets.time_ms[error]
         quotes.shape[row] = shape
