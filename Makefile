@@ -24,7 +24,8 @@ test: $(STAMP)
 # The kernels once more, compiled so that no index leaves its array.
 bounds: $(STAMP)
 	NUMBA_BOUNDSCHECK=1 SECGROUP_PARTS=2 $(BIN)/python -m pytest -n 2 -q -o cache_dir=.pytest_cache/bounds \
-	  tests/engine/test_differential.py tests/engine/test_fire.py tests/engine/test_flows.py tests/engine/test_engine.py
+	  tests/engine/test_differential.py tests/engine/test_fire.py tests/engine/test_flows.py tests/engine/test_engine.py \
+	  tests/engine/test_cores.py tests/engine/test_snapshot.py
 
 # Which branches of the kernels the tests reach, interpreted.
 coverage: $(STAMP)

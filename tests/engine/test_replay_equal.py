@@ -309,6 +309,8 @@ def test_threads_changes_captured_interfaces_fragments_and_errors_meet(
     """Tables are laid down in mid-run, policies change in mid-batch, and outputs are beside."""
     from secgroup.engine import capture as captures
 
+    # Where frames are decided is asked again for every batch.
+    monkeypatch.setattr("secgroup.replay.placement._REMEMBERED", 3)
     random = Random(f"meet {seed}")
     read, size = captures.read_batches, random.choice([7, 40, 1000])
     monkeypatch.setattr(

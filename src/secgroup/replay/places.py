@@ -30,13 +30,13 @@ class Places:
 
     def __init__(self, secret: U8) -> None:
         self._secret = secret
-        self.links = Names(secret)
         self._scopes: dict[str | None, int] = {None: -1}
         self.clear()
 
     def clear(self) -> None:
-        """Forget all but the numbers of links and scopes."""
+        """Forget all but the numbers of scopes."""
         self.names = Names(self._secret)
+        self.links = Names(self._secret)
         self.places: list[Place] = []
         self.columns: I4 = np.zeros((4, 1 << 10), dtype=np.int32)
 
