@@ -128,6 +128,7 @@ def test_listener_is_told_every_decision():
         (syn("10.0.1.10", "10.0.2.20", 1, interface_id=["web"], direction="egress"), "interface"),
         (syn("10.0.1.10", "10.0.2.20", 1, interface_id="web", direction=["egress"]), "direction"),
         (syn("10.0.1.10", "10.0.2.20", 1, time_ns="now"), "time_ns"),
+        (syn("10.0.1.10", "10.0.2.20", 1, time_ns=1 << 62), "time_ns"),
     ],
 )
 def test_bad_packet_is_named_and_none_is_decided(packet, words):

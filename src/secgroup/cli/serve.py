@@ -186,7 +186,7 @@ def _follow(endpoint: "Endpoint", folder: Path | None, stack: ExitStack) -> "Bat
         plane = BatchPlane()
         endpoint.follower = Reconciler(endpoint.state, plane)
         return plane
-    delivery = Delivery(folder)
+    delivery = Delivery(folder, lambda problem: click.echo(f"warning: {problem}", err=True))
     delivery.take(endpoint.state)
     plane = BatchPlane(delivery.hear)
     endpoint.follower = Followers((Reconciler(endpoint.state, plane), delivery))

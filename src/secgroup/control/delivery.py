@@ -7,8 +7,7 @@ Firehose stream. Read first: VPC User Guide, Flow log files; Publish flow logs t
 
 import hashlib
 import os
-from collections import deque
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -68,15 +67,14 @@ class Delivery:
     folder : Path
         Where buckets and log groups stand.
 
-    Attributes
-    ----------
-    problems : deque of str
-        What could not be written, the latest last; it is tried again.
+    tell : callable
+        Told of what could not be written, once until something else cannot; it is tried again.
 
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.problems: deque[str] = deque(maxlen=100)
+    def __init__(self, folder: Path, tell: Callable[[str], None] = lambda _: None) -> None:
+        self._tell = tell
+        self._problem: str | None = None
         self._folder = folder
         self._logs: dict[str, _FlowLog] = {}
         self._gone: list[_FlowLog] = []
@@ -189,7 +187,9 @@ class Delivery:
                 else:
                     self._write_file(log, stream.finished, now)
             except OutputError as error:
-                self.problems.append(str(error))
+                if str(error) != self._problem:
+                    self._problem = str(error)
+                    self._tell(f"flow log {log.row.resource_id}: {error}")
                 continue
             stream.finished = []
 

@@ -27,6 +27,10 @@ from secgroup.replay.who import Who
 #: How many packets are decided between two chances for a change of the rules.
 _SLICE: Final = 256
 
+#: How far ahead of now a packet may be sent: twice the longest timeout. The clock of a region never
+#: goes back, so that one packet of another century would keep everything alive for ever.
+AHEAD_NS: Final = 10 * 86_400_000_000_000
+
 _DIRECTIONS: Final = {str(each): each for each in Direction}
 _NAMES: Final = (
     *("interface_id", "direction", "time_ns", "srcaddr", "dstaddr", "protocol"),
@@ -175,9 +179,11 @@ def _question(network: Network, row: Mapping[str, Any], number: int, now_ns: int
     if word is not None and (not isinstance(word, str) or word not in _DIRECTIONS):
         raise InputError(f"{word!r} is neither ingress nor egress", source=place, path="direction")
     time_ns = row.get("time_ns", now_ns)
-    if type(time_ns) is not int or not 0 <= time_ns < 1 << 63:
+    if type(time_ns) is not int or not 0 <= time_ns <= now_ns + AHEAD_NS:
         raise InputError(
-            f"{time_ns!r} is no number of nanoseconds since 1970", source=place, path="time_ns"
+            f"{time_ns!r} is no number of nanoseconds from 1970 to ten days from now",
+            source=place,
+            path="time_ns",
         )
     return _Question(
         number=number,
@@ -197,7 +203,7 @@ def _frames(capture: BinaryIO, now_ns: int) -> Iterator[_Question]:
         if frame.datagram is not None and not copies.is_copy(frame):
             yield _Question(
                 number=frame.number,
-                time_ns=max(0, now_ns + frame.time_ns - first_ns),
+                time_ns=min(max(0, now_ns + frame.time_ns - first_ns), now_ns + AHEAD_NS),
                 packet=frame.datagram,
             )
 
