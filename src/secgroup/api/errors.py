@@ -1,9 +1,9 @@
 """Every fault that the endpoint may answer with: EC2's code, HTTP status, message and source.
 
 botocore's model of EC2 declares no errors, so this table is the list. `control` raises
-`Ec2Error(fault, **fields)`; only here is it text. Sources: `codes` is EC2's page "Error codes for
-the Amazon EC2 API", read 2026-11-20; `seen` a message that AWS was seen to answer; `ours` a
-message whose words are not published.
+`Ec2Error(fault, **fields)`; only here is it text. Sources: `seen` is a message that AWS was seen
+to answer; of `codes` the code stands on EC2's page "Error codes for the Amazon EC2 API", read
+2026-11-20, and nobody vouches for the words; of `ours` neither is published for this case.
 """
 
 from collections.abc import Mapping
@@ -50,7 +50,7 @@ _REQUESTS: Final = {
         "The maximum number of filter values ({limit}) has been exceeded.",
         "ours",
     ),
-    "unknown_filter": Fault("InvalidParameterValue", "The filter '{name}' is invalid", "seen"),
+    "unknown_filter": Fault("InvalidParameterValue", "The filter '{name}' is invalid", "codes"),
     "other_parameters_for_token": Fault(
         "IdempotentParameterMismatch",
         "The client token '{token}' was used before with other parameters.",
@@ -66,23 +66,25 @@ _TAGS: Final = {
     "tag_key_reserved": Fault(
         "InvalidParameterValue",
         "Tag keys starting with 'aws:' are reserved for internal use",
-        "seen",
+        "codes",
     ),
     "tag_value_too_long": Fault(
         "InvalidParameterValue", "Tag value exceeds the maximum length of 256 characters", "ours"
     ),
-    "tag_key_twice": Fault("InvalidParameterValue", "Duplicate tag key '{key}' specified.", "seen"),
+    "tag_key_twice": Fault(
+        "InvalidParameterValue", "Duplicate tag key '{key}' specified.", "codes"
+    ),
     "too_many_tags": Fault(
         "TagLimitExceeded", "More than 50 tags specified for a resource", "ours"
     ),
-    "id_invalid": Fault("InvalidID", "The ID '{resource_id}' is not valid", "seen"),
+    "id_invalid": Fault("InvalidID", "The ID '{resource_id}' is not valid", "codes"),
     "too_many_resources": Fault(
         "InvalidParameterValue", "A request may name up to {most} resources", "ours"
     ),
     "tag_specification_of_other_type": Fault(
         "InvalidParameterValue",
         "'{named}' is not a valid taggable resource type for this operation.",
-        "seen",
+        "codes",
     ),
 }
 

@@ -40,7 +40,7 @@ FLOW_LOGS: Final = {
     "flow_log_two_destinations": Fault(
         "InvalidParameter",
         "Please only provide LogGroupName or only provide LogDestination.",
-        "seen",
+        "codes",
     ),
     "flow_log_without_role": Fault(
         "InvalidParameter",
@@ -50,7 +50,7 @@ FLOW_LOGS: Final = {
     "flow_log_with_role": Fault(
         "InvalidParameter",
         "DeliverLogsPermissionArn is not applicable for {destination_type} delivery.",
-        "seen",
+        "codes",
     ),
     "flow_log_destination": Fault(
         "InvalidParameter",

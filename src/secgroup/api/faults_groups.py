@@ -16,17 +16,17 @@ GROUPS: Final = {
     "group_name_not_found": Fault(
         "InvalidGroup.NotFound",
         "The security group '{name}' does not exist in default VPC '{vpc_id}'",
-        "seen",
+        "codes",
     ),
     "group_not_named": Fault(
-        "MissingParameter", "The request must contain the parameter groupName or groupId", "seen"
+        "MissingParameter", "The request must contain the parameter groupName or groupId", "codes"
     ),
     "group_named_twice": Fault(
         "InvalidParameterCombination",
         "The parameter groupName cannot be used with the parameter groupId",
         "ours",
     ),
-    "vpc_not_named": Fault("VPCIdNotSpecified", "No default VPC for this user", "seen"),
+    "vpc_not_named": Fault("VPCIdNotSpecified", "No default VPC for this user", "codes"),
     "group_name_invalid": Fault(
         "InvalidParameterValue",
         "Invalid security group name. Valid names are strings less than 256 characters from the "
@@ -118,12 +118,12 @@ RULES: Final = {
     "permission_without_source": Fault(
         "MissingParameter",
         "Missing source specification: include source security group or CIDR information",
-        "seen",
+        "codes",
     ),
     "permissions_and_parameters": Fault(
         "InvalidParameterCombination",
         "The parameter 'ipPermissions' may not be used in combination with '{name}'",
-        "seen",
+        "codes",
     ),
     "permissions_only": Fault(
         "InvalidParameter",
@@ -133,7 +133,7 @@ RULES: Final = {
     "permissions_or_rules_missing": Fault(
         "MissingParameter",
         "Either 'ipPermissions' or 'securityGroupRuleIds' should be provided.",
-        "seen",
+        "codes",
     ),
     "permissions_and_rules": Fault(
         "InvalidParameterCombination",

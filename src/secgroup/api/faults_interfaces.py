@@ -23,7 +23,7 @@ INTERFACES: Final = {
     "instance_not_found": Fault(
         "InvalidInstanceID.NotFound",
         "The instance ID '{resource_id}' does not exist",
-        "seen",
+        "codes",
     ),
     "instance_id_malformed": Fault(
         "InvalidInstanceID.Malformed",
@@ -33,17 +33,17 @@ INTERFACES: Final = {
     "address_associated": Fault(
         "Resource.AlreadyAssociated",
         "resource {resource_id} is already associated with associate-id {association}",
-        "seen",
+        "codes",
     ),
     "address_not_found": Fault(
         "InvalidAddress.NotFound",
         "Address '{resource_id}' not found.",
-        "seen",
+        "codes",
     ),
     "address_in_use": Fault(
         "InvalidIPAddress.InUse",
         "Address {address} is in use.",
-        "seen",
+        "codes",
     ),
     "address_malformed": Fault(
         "InvalidParameterValue",
@@ -58,7 +58,7 @@ INTERFACES: Final = {
     "address_outside_subnet": Fault(
         "InvalidParameterValue",
         "Address {address} does not fall within the subnet's address range",
-        "seen",
+        "codes",
     ),
     "address_primary": Fault(
         "InvalidParameterValue",
@@ -69,7 +69,7 @@ INTERFACES: Final = {
     "address_reserved": Fault(
         "InvalidParameterValue",
         "Address {address} is in subnet's reserved address range",
-        "seen",
+        "codes",
     ),
     "address_for_several": Fault(
         "InvalidParameterCombination",
@@ -90,7 +90,7 @@ INTERFACES: Final = {
     "no_free_addresses": Fault(
         "InsufficientFreeAddressesInSubnet",
         "The specified subnet does not have enough free addresses to satisfy the request.",
-        "seen",
+        "codes",
     ),
     "subnet_without_ipv4": Fault(
         "InvalidParameterValue",
@@ -115,12 +115,12 @@ INTERFACES: Final = {
     "interface_in_use": Fault(
         "InvalidParameterValue",
         "Network interface '{resource_id}' is currently in use.",
-        "seen",
+        "codes",
     ),
     "interface_attached": Fault(
         "InvalidNetworkInterface.InUse",
         "Interface: [{resource_id}] in use.",
-        "seen",
+        "codes",
     ),
     "interface_managed": Fault(
         "OperationNotPermitted",
@@ -135,7 +135,7 @@ INTERFACES: Final = {
     "too_many_groups_of_interface": Fault(
         "SecurityGroupsPerInterfaceLimitExceeded",
         "The maximum number of security groups per interface has been reached.",
-        "seen",
+        "codes",
     ),
     "group_of_other_vpc": Fault(
         "InvalidParameter",
@@ -151,7 +151,7 @@ INTERFACES: Final = {
     "attachment_not_found": Fault(
         "InvalidAttachmentID.NotFound",
         "The networkInterface attachment ID '{resource_id}' does not exist",
-        "seen",
+        "codes",
     ),
     "attachment_id_malformed": Fault(
         "InvalidNetworkInterfaceAttachmentId.Malformed",
@@ -162,12 +162,12 @@ INTERFACES: Final = {
         "InvalidParameterCombination",
         "You may not attach a network interface to an instance if they are not in the same "
         "availability zone",
-        "seen",
+        "codes",
     ),
     "device_index_in_use": Fault(
         "InvalidParameterValue",
         "Instance '{resource_id}' already has an interface attached at device index '{index}'.",
-        "seen",
+        "codes",
     ),
     "device_indexes_invalid": Fault(
         "InvalidParameterValue",
@@ -182,12 +182,12 @@ INTERFACES: Final = {
     "too_many_attachments": Fault(
         "AttachmentLimitExceeded",
         "Interface count {count} exceeds the limit for {instance_type}",
-        "seen",
+        "codes",
     ),
     "image_id_malformed": Fault(
         "InvalidAMIID.Malformed",
         'Invalid id: "{value}" (expecting "ami-...")',
-        "seen",
+        "codes",
     ),
     "instance_type_invalid": Fault(
         "InvalidInstanceType",
@@ -197,31 +197,31 @@ INTERFACES: Final = {
     "instance_state": Fault(
         "IncorrectInstanceState",
         "The instance '{resource_id}' is not in a state from which it can be {verb}.",
-        "seen",
+        "codes",
     ),
     "instance_not_stopped": Fault(
         "IncorrectInstanceState",
         "The instance '{resource_id}' is not in the 'stopped' state.",
-        "seen",
+        "codes",
     ),
     "one_attribute": Fault(
         "InvalidParameterCombination",
         "Fields for multiple attribute types specified, or for none",
-        "seen",
+        "codes",
     ),
     "interfaces_and_instance_level": Fault(
         "InvalidParameterCombination",
         "Network interfaces and an instance-level {word} may not be specified on the same request",
-        "seen",
+        "codes",
     ),
     "no_vpc_for_launch": Fault(
         "VPCIdNotSpecified",
         "No default VPC for this user. Specify a subnet.",
-        "seen",
+        "codes",
     ),
     "no_subnet_for_launch": Fault(
         "MissingInput",
         "No subnets found for the default VPC '{resource_id}'. Please specify a subnet.",
-        "seen",
+        "codes",
     ),
 }

@@ -18,7 +18,7 @@ PREFIX_LISTS: Final = {
         "InvalidParameterValue", "The prefix list name cannot start with com.amazonaws.", "ours"
     ),
     "prefix_list_size_invalid": Fault(
-        "InvalidParameterValue", "Must specify a max size between 1 and {most}", "seen"
+        "InvalidParameterValue", "Must specify a max size between 1 and {most}", "codes"
     ),
     "prefix_list_too_small": Fault(
         "InvalidParameterValue",
@@ -51,28 +51,28 @@ PREFIX_LISTS: Final = {
     "entry_exists": Fault(
         "InvalidPrefixListModification",
         "An entry with the CIDR ({cidr}) and description ({description}) already exists.",
-        "seen",
+        "ours",
     ),
     "entry_not_found": Fault(
         "InvalidPrefixListModification",
         "An entry with the CIDR ({cidr}) does not exist.",
-        "seen",
+        "ours",
     ),
     "too_many_entry_changes": Fault(
         "InvalidParameterValue",
         "The request cannot contain more than 100 entry additions or removals.",
-        "seen",
+        "codes",
     ),
     "entries_and_size": Fault(
         "InvalidParameterCombination",
         "You cannot modify the entries and the maximum entries for the prefix list in the same "
         "request.",
-        "seen",
+        "codes",
     ),
     "prefix_list_version_mismatch": Fault(
         "PrefixListVersionMismatch",
         "The prefix list has the incorrect version number.",
-        "seen",
+        "ours",
     ),
     "prefix_list_version_not_found": Fault(
         "InvalidParameterValue", "The prefix list has no version {version}.", "ours"

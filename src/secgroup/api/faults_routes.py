@@ -8,7 +8,7 @@ ROUTES: Final = {
     "route_table_not_found": Fault(
         "InvalidRouteTableID.NotFound",
         "The routeTable ID '{resource_id}' does not exist",
-        "seen",
+        "codes",
     ),
     "route_table_id_malformed": Fault(
         "InvalidRouteTableId.Malformed",
@@ -18,7 +18,7 @@ ROUTES: Final = {
     "internet_gateway_not_found": Fault(
         "InvalidInternetGatewayID.NotFound",
         "The internetGateway ID '{resource_id}' does not exist",
-        "seen",
+        "codes",
     ),
     "internet_gateway_id_malformed": Fault(
         "InvalidInternetGatewayId.Malformed",
@@ -38,7 +38,7 @@ ROUTES: Final = {
     "nat_gateway_not_found": Fault(
         "NatGatewayNotFound",
         "The Nat Gateway {resource_id} was not found",
-        "seen",
+        "codes",
     ),
     "nat_gateway_id_malformed": Fault(
         "NatGatewayMalformed",
@@ -48,12 +48,12 @@ ROUTES: Final = {
     "allocation_not_found": Fault(
         "InvalidAllocationID.NotFound",
         "The allocation ID '{resource_id}' does not exist",
-        "seen",
+        "codes",
     ),
     "peering_not_found": Fault(
         "InvalidVpcPeeringConnectionID.NotFound",
         "The vpcPeeringConnection ID '{resource_id}' does not exist",
-        "seen",
+        "codes",
     ),
     "peering_id_malformed": Fault(
         "InvalidVpcPeeringConnectionId.Malformed",
@@ -63,7 +63,7 @@ ROUTES: Final = {
     "endpoint_not_found": Fault(
         "InvalidVpcEndpointId.NotFound",
         "The Vpc Endpoint Id '{resource_id}' does not exist",
-        "seen",
+        "codes",
     ),
     "endpoint_id_malformed": Fault(
         "InvalidVpcEndpointId.Malformed",
@@ -79,18 +79,18 @@ ROUTES: Final = {
     "too_many_route_tables": Fault(
         "RouteTableLimitExceeded",
         "The maximum number of route tables has been reached.",
-        "seen",
+        "codes",
     ),
     "route_table_associated": Fault(
         "Resource.AlreadyAssociated",
         "the specified association for route table {resource_id} conflicts with an existing "
         "association",
-        "seen",
+        "codes",
     ),
     "main_association": Fault(
         "InvalidParameterValue",
         "cannot disassociate the main route table association {resource_id}",
-        "seen",
+        "codes",
     ),
     "route_exists": Fault(
         "RouteAlreadyExists",
@@ -100,18 +100,18 @@ ROUTES: Final = {
     "route_not_found": Fault(
         "InvalidRoute.NotFound",
         "no route with destination-cidr-block {destination} in route table {resource_id}",
-        "seen",
+        "codes",
     ),
     "route_to_replace_not_found": Fault(
         "InvalidParameterValue",
         "There is no route defined for '{destination}' in the route table. Use CreateRoute "
         "instead.",
-        "seen",
+        "codes",
     ),
     "local_route": Fault(
         "InvalidParameterValue",
         "cannot remove local route {destination} in route table {resource_id}",
-        "seen",
+        "codes",
     ),
     "local_route_target": Fault(
         "InvalidParameterValue",
@@ -133,49 +133,49 @@ ROUTES: Final = {
         "InvalidParameterValue",
         "The destination CIDR block {destination} is equal to or more specific than one of this "
         "VPC's CIDR blocks. This route can target only an interface or an instance.",
-        "seen",
+        "codes",
     ),
     "route_target": Fault(
         "InvalidParameterCombination",
         "The request must contain exactly one of gatewayId, natGatewayId, networkInterfaceId, "
         "vpcPeeringConnectionId, instanceId or egressOnlyInternetGatewayId",
-        "seen",
+        "codes",
     ),
     "too_many_routes": Fault(
         "RouteLimitExceeded",
         "The maximum number of routes has been reached.",
-        "seen",
+        "codes",
     ),
     "instance_with_several_interfaces": Fault(
         "InvalidInstanceID",
         "There are multiple interfaces attached to instance '{resource_id}'. Please specify an "
         "interface ID for the operation instead.",
-        "seen",
+        "codes",
     ),
     "too_many_internet_gateways": Fault(
         "InternetGatewayLimitExceeded",
         "The maximum number of internet gateways has been reached.",
-        "seen",
+        "codes",
     ),
     "gateway_attached": Fault(
         "Resource.AlreadyAssociated",
         "resource {resource_id} is already attached to network {vpc}",
-        "seen",
+        "codes",
     ),
     "vpc_has_gateway": Fault(
         "InvalidParameterValue",
         "Network {resource_id} already has an internet gateway attached",
-        "seen",
+        "codes",
     ),
     "gateway_not_attached": Fault(
         "Gateway.NotAttached",
         "resource {resource_id} is not attached to network {vpc}",
-        "seen",
+        "codes",
     ),
     "vpc_has_public_addresses": Fault(
         "DependencyViolation",
-        "Network {resource_id} has some mapped public address(es). Please unmap those before "
-        "detaching the gateway.",
+        "Network {resource_id} has some mapped public address(es). Please unmap those "
+        "public address(es) before detaching the gateway.",
         "seen",
     ),
     "peering_exists": Fault(
@@ -197,7 +197,7 @@ ROUTES: Final = {
         "InvalidStateTransition",
         "Invalid state transition for {resource_id}, attempted to transition from {now} to "
         "{wanted}",
-        "seen",
+        "codes",
     ),
     "too_many_nat_gateways": Fault(
         "NatGatewayLimitExceeded",

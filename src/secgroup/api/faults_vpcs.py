@@ -28,7 +28,7 @@ VPCS: Final = {
     "dhcp_options_not_found": Fault(
         "InvalidDhcpOptionID.NotFound",
         "The dhcpOption ID '{resource_id}' does not exist",
-        "seen",
+        "codes",
     ),
     "dhcp_options_id_malformed": Fault(
         "InvalidDhcpOptionsId.Malformed",
@@ -53,7 +53,7 @@ VPCS: Final = {
     "not_together": Fault(
         "InvalidParameterCombination",
         "The parameter {first} cannot be used with the parameter {second}",
-        "seen",
+        "codes",
     ),
     "parameter_not_served": Fault(
         "UnsupportedOperation",
@@ -63,12 +63,12 @@ VPCS: Final = {
     "value_invalid": Fault(
         "InvalidParameterValue",
         "Value ({value}) for parameter {parameter} is invalid.",
-        "seen",
+        "codes",
     ),
     "block_malformed": Fault(
         "InvalidParameterValue",
         "Value ({value}) for parameter {parameter} is invalid. This is not a valid CIDR block.",
-        "seen",
+        "codes",
     ),
     "in_use": Fault(
         "DependencyViolation",
@@ -83,7 +83,7 @@ VPCS: Final = {
     "association_not_found": Fault(
         "InvalidAssociationID.NotFound",
         "The association ID '{resource_id}' does not exist",
-        "seen",
+        "codes",
     ),
     "zone_invalid": Fault(
         "InvalidParameterValue",
@@ -94,7 +94,7 @@ VPCS: Final = {
     "zone_unknown": Fault(
         "InvalidParameterValue",
         "Invalid availability zone: [{value}]",
-        "seen",
+        "codes",
     ),
     "region_invalid": Fault(
         "InvalidParameterValue",
@@ -119,7 +119,7 @@ VPCS: Final = {
     "vpc_range": Fault(
         "InvalidVpc.Range",
         "The CIDR '{block}' is invalid.",
-        "seen",
+        "ours",
     ),
     "vpc_block_conflict": Fault(
         "InvalidVpc.Range",
@@ -131,18 +131,18 @@ VPCS: Final = {
         "The CIDR '{block}' is restricted. Use a CIDR from the same private address range as the "
         "current VPC CIDR, or use a publicly-routable CIDR. For additional restrictions, see "
         "https://docs.aws.amazon.com/AmazonVPC/latest/UserGuide/VPC_Subnets.html",
-        "seen",
+        "ours",
     ),
     "vpc_block_not_found": Fault(
         "InvalidVpcCidrBlockAssociationID.NotFound",
         "The vpc CIDR block association ID '{resource_id}' does not exist",
-        "seen",
+        "ours",
     ),
     "vpc_block_primary": Fault(
         "OperationNotPermitted",
         "The vpc CIDR block with association ID {resource_id} may not be disassociated. It is "
         "the primary IPv4 CIDR block of the VPC",
-        "seen",
+        "codes",
     ),
     "vpc_block_in_use": Fault(
         "InvalidCidrBlock.InUse",
@@ -152,7 +152,7 @@ VPCS: Final = {
     "too_many_blocks": Fault(
         "CidrLimitExceeded",
         "This network '{resource_id}' has met its maximum number of allowed CIDRs: {limit}",
-        "seen",
+        "ours",
     ),
     "too_many_vpcs": Fault(
         "VpcLimitExceeded",
@@ -162,7 +162,7 @@ VPCS: Final = {
     "default_vpc_exists": Fault(
         "DefaultVpcAlreadyExists",
         "A Default VPC already exists for this account in this region.",
-        "seen",
+        "codes",
     ),
     "default_vpc_missing": Fault(
         "DefaultVpcDoesNotExist",
@@ -182,7 +182,7 @@ VPCS: Final = {
     "subnet_range": Fault(
         "InvalidSubnet.Range",
         "The CIDR '{block}' is invalid.",
-        "seen",
+        "codes",
     ),
     "subnet_conflict": Fault(
         "InvalidSubnet.Conflict",
@@ -197,7 +197,7 @@ VPCS: Final = {
     "subnet_block_not_found": Fault(
         "InvalidSubnetCidrBlockAssociationID.NotFound",
         "The subnet CIDR block with association ID '{resource_id}' does not exist",
-        "seen",
+        "ours",
     ),
     "subnet_block_in_use": Fault(
         "InvalidCidrBlock.InUse",
@@ -207,12 +207,12 @@ VPCS: Final = {
     "too_many_subnets": Fault(
         "SubnetLimitExceeded",
         "The maximum number of subnets has been reached.",
-        "seen",
+        "codes",
     ),
     "default_acl_not_deletable": Fault(
         "InvalidParameterValue",
         "cannot delete default network ACL {resource_id}",
-        "seen",
+        "codes",
     ),
     "too_many_acls": Fault(
         "NetworkAclLimitExceeded",
@@ -248,7 +248,7 @@ VPCS: Final = {
     "service_not_found": Fault(
         "InvalidServiceName",
         "The Vpc Endpoint Service '{name}' does not exist",
-        "seen",
+        "codes",
     ),
     "subnets_in_one_zone": Fault(
         "DuplicateSubnetsInSameZone",
@@ -258,7 +258,7 @@ VPCS: Final = {
     "private_dns_without_attributes": Fault(
         "InvalidParameter",
         "Enabling private DNS requires both enableDnsSupport and enableDnsHostnames VPC "
-        "attributes set to true.",
+        "attributes set to true for {resource_id}",
         "seen",
     ),
 }

@@ -13,10 +13,10 @@ WIRE: Final[dict[str, Fault]] = {
     "no_such_version": Fault(
         "NoSuchVersion",
         "The requested version ({version}) of service AmazonEC2 does not exist",
-        "seen",
+        "codes",
     ),
     "no_such_action": Fault(
-        "InvalidAction", "The action {action} is not valid for this web service.", "seen"
+        "InvalidAction", "The action {action} is not valid for this web service.", "codes"
     ),
     "action_not_served": Fault(
         "InvalidAction",
@@ -49,7 +49,7 @@ WIRE: Final[dict[str, Fault]] = {
         "MalformedQueryString", "The parameter {name} is there more than once.", "ours"
     ),
     "unknown_parameter": Fault(
-        "UnknownParameter", "The parameter {name} is not recognized", "seen"
+        "UnknownParameter", "The parameter {name} is not recognized", "codes"
     ),
     "missing_parameter": Fault(
         "MissingParameter", "The request must contain the parameter {name}", "seen"
@@ -69,7 +69,7 @@ WIRE: Final[dict[str, Fault]] = {
 #: Who sends a request, and whether that can be believed.
 AUTH: Final[dict[str, Fault]] = {
     "not_signed": Fault(
-        "MissingAuthenticationToken", "Request is missing Authentication Token", "seen", 403
+        "MissingAuthenticationToken", "Request is missing Authentication Token", "codes", 403
     ),
     "signature_incomplete": Fault(
         "IncompleteSignature", "The signature of the request is incomplete: {problem}.", "ours"
@@ -83,17 +83,17 @@ AUTH: Final[dict[str, Fault]] = {
     "wrong_session_token": Fault(
         "InvalidClientTokenId",
         "The security token included in the request is invalid.",
-        "seen",
+        "codes",
         403,
     ),
     "wrong_signature": Fault(
         "SignatureDoesNotMatch",
         "The request signature we calculated does not match the signature you provided. "
         "Check your AWS Secret Access Key and signing method.",
-        "seen",
+        "ours",
         403,
     ),
-    "request_expired": Fault("RequestExpired", "Request has expired.", "seen"),
+    "request_expired": Fault("RequestExpired", "Request has expired.", "codes"),
     "from_another_page": Fault(
         "AccessDenied", "Pages of other origins may not ask this endpoint.", "ours", 403
     ),
@@ -103,5 +103,5 @@ AUTH: Final[dict[str, Fault]] = {
         "ours",
         403,
     ),
-    "internal_error": Fault("InternalError", "An internal error has occurred", "seen", 500),
+    "internal_error": Fault("InternalError", "An internal error has occurred", "codes", 500),
 }

@@ -230,7 +230,7 @@ def create_vpc_endpoint(world: World, request: Resource) -> dict[str, Any]:
     if endpoint["PrivateDnsEnabled"]:
         for attribute in ("EnableDnsSupport", "EnableDnsHostnames"):
             if not has_attribute(world, vpc["VpcId"], attribute):
-                raise Ec2Error("private_dns_without_attributes")
+                raise Ec2Error("private_dns_without_attributes", resource_id=endpoint["VpcId"])
     for table_id in endpoint["RouteTableIds"]:
         _add_route(world, endpoint, table_id)
     _check_zones(world, endpoint["SubnetIds"])
