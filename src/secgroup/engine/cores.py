@@ -6,9 +6,11 @@ core ever asks what another one remembers. Decisions and records are those of on
 who decides which row; every answer is `Engine`'s.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
-from typing import Any, Final, TypeVar
+from itertools import pairwise
+from threading import Barrier, BrokenBarrierError
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,34 +22,16 @@ from secgroup.engine.batch import Batch
 from secgroup.engine.columnar import batch_from
 from secgroup.engine.compile import Compiled
 from secgroup.engine.engine import Engine, checked
-from secgroup.engine.kernels.cores import gather, scatter, share
-from secgroup.engine.layout import (
-    RECORD_WORDS,
-    U1,
-    DecisionColumns,
-    Packets,
-    empty_decisions,
-    empty_packets,
-)
+from secgroup.engine.kernels.cores import join, share
+from secgroup.engine.layout import RECORD_WORDS, U1, Packets, empty_decisions
+from secgroup.engine.rows import CHUNK, empty_rows
+from secgroup.engine.sharing import Chunk, Room, Task
 from secgroup.model.network import Network
-
-_T = TypeVar("_T")
 
 _NO_MARKS: Final[U1] = np.zeros(0, dtype=np.uint8)
 
 #: Batches under this are decided without threads: to wake one takes longer.
 _FEW: Final = 2048
-
-
-class _Room:
-    """Memory for the rows of each core of a batch."""
-
-    def __init__(self, cores: int, count: int) -> None:
-        self.rows = np.zeros((cores, count), dtype=np.int32)
-        self.counts = np.zeros(cores, dtype=np.int64)
-        self.times_ms = np.zeros(count, dtype=np.int64)
-        self.parts = [empty_packets(count) for _ in range(cores)]
-        self.marks = [np.zeros(count, dtype=np.uint8) for _ in range(cores)]
 
 
 class Cores:
@@ -88,8 +72,11 @@ class Cores:
         ]
         self._engines = (first, *others)
         self._pool = ThreadPoolExecutor(max(1, cores - 1))
-        self._stepped_back = 0
-        self._room = _Room(cores, 0)
+        self._barrier = Barrier(cores)
+        own = [empty_rows() for _ in range(cores)]
+        self._chunks = [Chunk(own) for _ in range(cores)]
+        self._stepped_back = [0] * cores
+        self._room = Room(cores, 0)
 
     @property
     def network(self) -> Network:
@@ -109,7 +96,7 @@ class Cores:
     @property
     def stepped_back(self) -> int:
         """How many packets were earlier than the clock, and judged at it."""
-        return self._stepped_back
+        return sum(self._stepped_back)
 
     def __len__(self) -> int:
         """Count the entries, expired ones that wait for reaping included."""
@@ -166,67 +153,169 @@ class Cores:
             As there.
 
         """
+        task = self._task_of(batch, _NO_MARKS if marks is None else marks)
+        for each in self._engines:
+            # In one thread: only the first one finds anything to build.
+            each.begin(task.packets)
+        if len(batch) < _FEW:
+            self._decide_here(task)
+        else:
+            self._decide_together(task)
+        return self._together(batch, task)
+
+    def _task_of(self, batch: Batch, marks: U1) -> Task:
         packets, quotes = checked(batch.packets), checked(batch.quotes)
         self._engines[0].check_rows(batch)
-        # In one thread: afterwards there is nothing left to build.
-        self.compiled.build(packets.interface)
         cores, count = len(self._engines), len(batch)
-        room = self._room_for(count)
-        times_ms, marks = room.times_ms[:count], _NO_MARKS if marks is None else marks
-        now_ms = share(packets, quotes, self.now_ms, room.rows, room.counts, times_ms)
-        counts = room.counts.tolist()
-        rows = [room.rows[core, : counts[core]] for core in range(cores)]
+        if self._room.count < count:
+            self._room = Room(cores, count)
+        room, out = self._room, empty_decisions(count)
+        times_ms = room.times_ms[:count]
+        times_ms.flags.writeable = False
+        return Task(
+            packets=packets,
+            quotes=quotes,
+            marks=marks,
+            timed=packets._replace(time_ms=times_ms),
+            out=out,
+            outs=[
+                out._replace(
+                    entry=room.entry[core * room.count : core * room.count + count],
+                    state_before=room.before[core * room.count : core * room.count + count],
+                    state_after=room.after[core * room.count : core * room.count + count],
+                )
+                for core in range(cores)
+            ],
+            now_ms=self.now_ms,
+        )
 
-        def decide(core: int) -> Decisions:
-            part = Packets._make(column[: counts[core]] for column in room.parts[core])
-            gather(packets, marks, times_ms, rows[core], part, room.marks[core])
-            engine = self._engines[core]
-            decisions = engine.decide(
-                Batch(packets=part, quotes=quotes),
-                room.marks[core][: counts[core]] if len(marks) else None,
-            )
-            engine.advance(now_ms)
-            return decisions
+    def _rounds(self, task: Task) -> Iterator[list[tuple[int, int]]]:
+        """Yield rows that are decided together: where each core's chunk begins and ends."""
+        cores, count = len(self._engines), len(task.packets.time_ms)
+        for first in range(0, count, cores * CHUNK):
+            length = min(cores * CHUNK, count - first)
+            ends = [first + length * core // cores for core in range(cores + 1)]
+            yield list(pairwise(ends))
 
-        parts = self._each(decide, count)
-        out = empty_decisions(count)
-        firsts = np.cumsum([0, *(len(each.firsts_compiled) for each in parts)]).tolist()
+    def _decide_here(self, task: Task) -> None:
+        """Decide a batch without threads."""
+        cores = range(len(self._engines))
+        for spans in self._rounds(task):
+            for core in cores:
+                self._look_over(task, core, spans[core])
+            for core in cores:
+                self._track(task, core, spans)
+            for core in cores:
+                self._join(task, core, spans[core])
 
-        def put_together(share: int) -> None:
-            # Each thread writes rows of its own: no two of them want the same cache line.
-            for core, each in enumerate(parts):
-                begin, end = np.searchsorted(
-                    rows[core], [count * share // cores, count * (share + 1) // cores]
-                ).tolist()
-                scatter(each.columns, rows[core], core, cores, firsts[core], begin, end, out)
-
-        self._each(put_together, count)
-        is_late = (packets.time_ms < times_ms) & (packets.interface >= 0) & (out.reason != 0)
-        self._stepped_back += int(np.count_nonzero(is_late))
-        return _together(batch, parts, out)
-
-    def _room_for(self, count: int) -> "_Room":
-        """Return room for a batch; the next one's will be the same."""
-        if len(self._room.times_ms) < count:
-            self._room = _Room(len(self._engines), count)
-        return self._room
-
-    def _each(self, work: Callable[[int], _T], count: int) -> list[_T]:
-        """Return what each core's work on a batch comes to: the first one's is done here."""
-        others = range(1, len(self._engines))
-        if count < _FEW:
-            return [work(each) for each in (0, *others)]
-        waiting = [self._pool.submit(work, each) for each in others]
+    def _decide_together(self, task: Task) -> None:
+        """Decide a batch with a thread for each core: the first one is this."""
+        others = [
+            self._pool.submit(self._decide_part, task, core)
+            for core in range(1, len(self._engines))
+        ]
         try:
-            mine = work(0)
+            self._decide_part(task, 0)
+        except BrokenBarrierError:
+            # Another one has failed: its error is raised below.
+            pass
         finally:
-            wait(waiting)
-        return [mine, *(each.result() for each in waiting)]
+            wait(others)
+            self._barrier.reset()
+        for each in others:
+            failure = each.exception()
+            if failure is not None and not isinstance(failure, BrokenBarrierError):
+                raise failure
+
+    def _decide_part(self, task: Task, core: int) -> None:
+        """Do one core's part of each round, and wait twice in each for the others."""
+        before: tuple[int, int] | None = None
+        try:
+            for spans in self._rounds(task):
+                if before is not None:
+                    self._join(task, core, before)
+                self._look_over(task, core, spans[core])
+                self._barrier.wait()
+                self._track(task, core, spans)
+                self._barrier.wait()
+                before = spans[core]
+            if before is not None:
+                self._join(task, core, before)
+        except BaseException:
+            self._barrier.abort()
+            raise
+
+    def _look_over(self, task: Task, core: int, span: tuple[int, int]) -> None:
+        """Take a chunk through the stages that no flow has a say in; share out its rows."""
+        chunk, room = self._chunks[core], self._room
+        self._engines[core].look_over(task.packets, *span, chunk.looked, task.out)
+        chunk.end_ms = share(
+            task.packets,
+            task.quotes,
+            task.now_ms,
+            *span,
+            chunk.mine,
+            chunk.counts,
+            room.whose,
+            room.times_ms,
+        )
+
+    def _track(self, task: Task, core: int, spans: list[tuple[int, int]]) -> None:
+        """Decide one core's rows of all chunks."""
+        engine = self._engines[core]
+        now_ms = engine.now_ms
+        for chunk, (start, _) in zip(self._chunks, spans, strict=True):
+            if chunk is self._chunks[core]:
+                chunk.begin_ms = now_ms
+            engine.track(
+                task.timed,
+                task.quotes,
+                start,
+                int(chunk.counts[core]),
+                chunk.mine[core],
+                chunk.rows[core],
+                task.outs[core],
+                task.marks,
+            )
+            now_ms = engine.advance(max(now_ms, chunk.end_ms))
+
+    def _join(self, task: Task, core: int, span: tuple[int, int]) -> None:
+        """Write what each core has said of the rows of a chunk."""
+        room = self._room
+        self._stepped_back[core] += join(
+            task.packets,
+            room.times_ms,
+            self._chunks[core].begin_ms,
+            room.whose,
+            len(self._engines),
+            room.entry,
+            room.before,
+            room.after,
+            *span,
+            task.out,
+        )
+
+    def _together(self, batch: Batch, task: Task) -> Decisions:
+        """Return the decisions of all cores as one's."""
+        firsts: list[Packets] = []
+        firsts_compiled: list[Compiled] = []
+        for core, each in enumerate(self._engines):
+            mine = self._room.whose[: len(batch)] == core
+            some, of = each.end(task.packets, task.out, mine, len(firsts_compiled))
+            firsts.append(some)
+            firsts_compiled += of
+        return Decisions(
+            columns=task.out,
+            batch=batch,
+            compiled=self.compiled,
+            firsts=Packets._make(np.concatenate(columns) for columns in zip(*firsts, strict=True)),
+            firsts_compiled=tuple(firsts_compiled),
+        )
 
     def advance(self, time_ms: int) -> int:
         """Move the clock as a packet of that time would; return the time that now is."""
         if time_ms < self.now_ms:
-            self._stepped_back += 1
+            self._stepped_back[0] += 1
             return self.now_ms
         return max(each.advance(time_ms) for each in self._engines)
 
@@ -268,20 +357,6 @@ class Cores:
             for owner, weight in each.weights().items():
                 found[owner] = found.get(owner, 0) + weight
         return found
-
-
-def _together(batch: Batch, parts: list[Decisions], out: DecisionColumns) -> Decisions:
-    """Return the decisions of all cores as one's."""
-    return Decisions(
-        columns=out,
-        batch=batch,
-        compiled=parts[0].compiled,
-        firsts=Packets._make(
-            np.concatenate(columns)
-            for columns in zip(*(each.firsts for each in parts), strict=True)
-        ),
-        firsts_compiled=tuple(each for part in parts for each in part.firsts_compiled),
-    )
 
 
 def is_finite(switches: Switches) -> bool:

@@ -32,6 +32,7 @@ from secgroup.engine.kernels.rules import ask
 from secgroup.engine.kernels.screen import name, screen
 from secgroup.engine.kernels.step import tell_acts
 from secgroup.engine.layout import (
+    I4,
     OWNER,
     PACKET,
     RECORD_WORDS,
@@ -47,6 +48,7 @@ from secgroup.engine.rows import (
     ADMISSIONS,
     BATCH,
     CHUNK,
+    FAR,
     LOOSE_TCP,
     NO_KEY,
     NO_SLOT,
@@ -55,6 +57,7 @@ from secgroup.engine.rows import (
     STRICT_TCP,
     TO_ASK,
     WHY,
+    Rows,
     empty_rows,
 )
 from secgroup.engine.snapshot import Restored, read, restore, write
@@ -145,6 +148,7 @@ class Engine:
         self._settings[LOOSE_TCP] = switches.loose_tcp
         self._settings[STRICT_TCP] = switches.strict_tcp
         self._rows = empty_rows()
+        self._all = np.arange(CHUNK + FAR, dtype=np.int32)
         self._chunks = 0
         self._lines_are_of: Tables | None = None
         self._births = Births() if keeps_births else None
@@ -352,71 +356,81 @@ class Engine:
         """
         packets, quotes = checked(batch.packets), checked(batch.quotes)
         self.check_rows(batch)
-        self._build(batch.packets.interface)
-        self._settings[BATCH] += 1
         before_ms = self.now_ms
-        self._firsts.forget(before_ms)
+        self.begin(packets)
         out = empty_decisions(len(batch))
         marks = _NO_MARKS if marks is None else marks
         for start in range(0, len(batch), CHUNK):
             stop = min(len(batch), start + CHUNK)
-            self._decide_chunk(packets, quotes, start, stop, out, marks)
+            self.look_over(packets, start, stop, self._rows, out)
+            self.track(packets, quotes, start, stop - start, self._all, self._rows, out, marks)
         if self._births is not None:
             self._births.note(packets, out, before_ms)
-        firsts, batches = self._earlier_firsts(packets, out)
+        firsts, firsts_compiled = self.end(packets, out)
         return Decisions(
             columns=out,
             batch=batch,
             compiled=self.compiled,
             firsts=firsts,
-            firsts_compiled=tuple(
-                self._generations[self._in_batch(each)].compiled for each in batches
-            ),
+            firsts_compiled=firsts_compiled,
         )
 
-    def _build(self, rows: NDArray[np.int32]) -> None:
-        """Make what packets at these interfaces need, and has not been made before."""
-        self.compiled.build(rows)
+    # A batch in its parts, which `Cores` gives to several
+
+    def begin(self, packets: Packets) -> None:
+        """Begin a batch: make what its packets need and has not been made before."""
+        self.compiled.build(packets.interface)
         if self._lines_are_of is not self.compiled.tables:
             self._lines_are_of = self.compiled.tables
             self._lines = lines_of(self.compiled.tables)
+        self._settings[BATCH] += 1
+        self._firsts.forget(self.now_ms)
 
-    def _earlier_firsts(self, packets: Packets, out: DecisionColumns) -> tuple[Packets, list[int]]:
-        """Keep the first fragments of a batch; return those of others that it refers to."""
-        if not len(self._firsts):
-            return _NO_PACKETS, []
-        self._firsts.keep_packets(packets, int(self._settings[BATCH]))
-        rows = np.flatnonzero(out.first < -1)
-        firsts, batches = self._firsts.take(-2 - out.first[rows])
-        out.first[rows] = -2 - np.arange(len(rows))
-        return firsts, batches
+    def look_over(
+        self, packets: Packets, start: int, stop: int, rows: Rows, out: DecisionColumns
+    ) -> None:
+        """Take the rows of a chunk through the stages that no flow has a say in."""
+        special = screen(self._lines, PLACES, packets, start, stop, rows, out)
+        if special:
+            examine(self.compiled.tables, MACHINE.icmp_kinds, packets, start, special, rows, out)
+        ends = packets.source_hi, packets.source_lo, packets.destination_hi, packets.destination_lo
+        secret = self._flows.flows.secret
+        name(packets.direction, *ends, secret, start, stop, rows.last_words, rows.tags)
+        does = packets.shape, packets.protocol, packets.tcp_flags, packets.sequence, packets.payload
+        tell_acts(packets.direction, *does, start, stop, rows.acts)
 
-    def _decide_chunk(
+    def track(
         self,
         packets: Packets,
         quotes: Packets,
         start: int,
-        stop: int,
+        count: int,
+        mine: I4,
+        rows: Rows,
         out: DecisionColumns,
         marks: U1,
     ) -> None:
-        """Take rows through all stages, and make room whenever there is none."""
-        tables, rows, length = self.compiled.tables, self._rows, stop - start
-        kinds, settings = MACHINE.icmp_kinds, self._settings
+        """Take rows through the other stages, and make room whenever there is none.
+
+        Parameters
+        ----------
+        start : int
+            The first row of the chunk.
+        count : int
+            How many of its rows are meant: the first ones of `mine`.
+        mine : int32, shape (CHUNK + FAR,)
+            Rows of the chunk, in their order, and others behind them that are asked for in vain.
+
+        """
+        tables, settings = self.compiled.tables, self._settings
         self._chunks += 1
-        self._flows.prepare(length)
+        self._flows.prepare(count)
         flows = self._flows.flows
-        special = screen(self._lines, PLACES, packets, start, stop, rows, out)
-        if special:
-            examine(tables, kinds, packets, start, special, rows, out)
-        ends = packets.source_hi, packets.source_lo, packets.destination_hi, packets.destination_lo
-        name(packets.direction, *ends, flows.secret, start, stop, rows.last_words, rows.tags)
-        does = packets.shape, packets.protocol, packets.tcp_flags, packets.sequence, packets.payload
-        tell_acts(packets.direction, *does, start, stop, rows.acts)
         asked = seek(
             flows.index,
             flows.control,
-            length,
+            mine,
+            count,
             self._chunks,
             rows.tags,
             rows.entries,
@@ -426,34 +440,50 @@ class Engine:
         )
         if asked:
             ask(tables, MACHINE, packets, quotes, settings, start, asked, rows, out)
-        at, run = start, _FIRST_RUN
+        at, run = 0, _FIRST_RUN
         while True:
             flows, firsts = self._flows.flows, self._firsts.firsts
             at = decide(
-                flows, firsts, MACHINE, packets, rows, out, settings, marks, start, at, stop
+                flows, firsts, MACHINE, packets, rows, mine, out, settings, marks, start, at, count
             )
-            if at == stop:
+            if at == count:
                 return
             why = settings[WHY]
             if why == NO_SLOT:
                 raise InternalError("the index of flows has no room behind a hash")
             if why == TO_ASK:
-                asked = self._list_next(at - start, length, run)
+                asked = _list_next(rows, mine[at:count], run)
                 ask(tables, MACHINE, packets, quotes, settings, start, asked, rows, out)
                 run *= 2
             else:
                 self._flows.make_room()
                 self._firsts.make_room()
 
-    def _list_next(self, first: int, length: int, run: int) -> int:
-        """List a row that needs the rules, and those behind it that probably will; count them."""
-        rows = self._rows
-        likely = rows.entries[first:length] == 0
-        likely &= (rows.answers[first:length] == 0) & (rows.tags[first:length] >= NO_KEY)
-        likely[0] = True
-        chosen = first + np.flatnonzero(likely)[:run]
-        rows.listed[: len(chosen)] = chosen
-        return len(chosen)
+    def end(
+        self,
+        packets: Packets,
+        out: DecisionColumns,
+        mine: NDArray[np.bool_] | None = None,
+        before: int = 0,
+    ) -> tuple[Packets, tuple[Compiled, ...]]:
+        """End a batch: keep its first fragments, and return those of others that it refers to.
+
+        Parameters
+        ----------
+        mine : bool, shape (n,), optional
+            The rows that were decided here; without all of them.
+        before : int, optional
+            How many others' stand before those that are returned.
+
+        """
+        if not len(self._firsts):
+            return _NO_PACKETS, ()
+        self._firsts.keep_packets(packets, int(self._settings[BATCH]))
+        earlier = out.first < -1
+        rows = np.flatnonzero(earlier if mine is None else earlier & mine)
+        firsts, batches = self._firsts.take(-2 - out.first[rows])
+        out.first[rows] = -2 - before - np.arange(len(rows))
+        return firsts, tuple(self._generations[self._in_batch(each)].compiled for each in batches)
 
     def check_rows(self, batch: Batch) -> None:
         """Check what the columns of a batch refer to.
@@ -576,6 +606,16 @@ class Engine:
             for owner, weight in zip(self.compiled.owners, taken, strict=True)
             if weight != 0
         }
+
+
+def _list_next(rows: Rows, mine: I4, run: int) -> int:
+    """List the first one of these rows and others that will probably need the rules; count them."""
+    likely = rows.entries[mine] == 0
+    likely &= (rows.answers[mine] == 0) & (rows.tags[mine] >= NO_KEY)
+    likely[0] = True
+    chosen = mine[np.flatnonzero(likely)[:run]]
+    rows.listed[: len(chosen)] = chosen
+    return len(chosen)
 
 
 def checked(packets: Packets) -> Packets:

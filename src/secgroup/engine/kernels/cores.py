@@ -1,13 +1,11 @@
-"""Rows to cores, and their answers together again.
+"""Rows to cores, and what they say together again.
 
-Who decides a row, `engine.cores` says; this is the same, compiled. Rows are copied to where they
-are decided: to step over another core's costs more, because nothing foretells whose one is.
+Who decides a row, `engine.cores` says; this is the same, compiled.
 """
 
 import numpy as np
 
 from secgroup.engine.kernels import inlined, kernel
-from secgroup.engine.kernels.place import copy_row
 from secgroup.engine.layout import (
     FIRST_FRAGMENT,
     HAS_QUOTE,
@@ -31,104 +29,88 @@ def core_of(packets: Packets, i: int, cores: int) -> int:
 
 @kernel
 def share(
-    packets: Packets, quotes: Packets, now_ms: int, rows: I4, counts: I8, times_ms: I8
+    packets: Packets,
+    quotes: Packets,
+    now_ms: int,
+    start: int,
+    stop: int,
+    mine: I4,
+    counts: I8,
+    whose: U1,
+    times_ms: I8,
 ) -> int:
-    """Say which core decides each row, and at what time; return the time after the last one.
+    """Say of the rows of a chunk which core decides each, and when; return the last time.
 
     Parameters
     ----------
     now_ms : int
-        The clock; it shows the largest time so far.
-    rows : int32, shape (cores, n)
-        Written: the rows of each core, in their order.
+        The clock, which shows the largest time so far: at the beginning of the batch.
+    mine : int32, shape (cores, CHUNK + FAR)
+        Written: the rows of each core, counted from the first one of the chunk, in their order.
     counts : int64, shape (cores,)
         Written: how many those are.
-    times_ms : int64, shape (n,)
-        Written: the clock at each row.
+    whose, times_ms : uint8 and int64, of the batch
+        Written: the core of each row, and the largest time of the chunk so far.
 
     """
-    cores = rows.shape[0]
+    cores = mine.shape[0]
     for core in range(cores):
         counts[core] = 0
-    for i in range(packets.time_ms.shape[0]):
+    for row in range(start, stop):
+        i = np.uintp(row)
         shape = np.int64(packets.shape[i])
         # An error that is the first of several fragments is no error about a flow.
         if shape & (HAS_QUOTE | FIRST_FRAGMENT | MALFORMED) == HAS_QUOTE:
-            core = core_of(quotes, np.int64(packets.quote[i]), cores)
+            core = core_of(quotes, np.uintp(packets.quote[i]), cores)
         else:
             core = core_of(packets, i, cores)
         if packets.interface[i] >= 0:
             now_ms = max(now_ms, np.int64(packets.time_ms[i]))
         times_ms[i] = now_ms
-        rows[core, counts[core]] = i
-        counts[core] += 1
+        whose[i] = core
+        place = np.uintp(core)
+        count = np.uintp(counts[place])
+        mine[place, count] = row - start
+        counts[place] = count + np.uintp(1)
     return now_ms
 
 
 @kernel
-def gather(
-    packets: Packets, marks: U1, times_ms: I8, rows: I4, part: Packets, part_marks: U1
-) -> None:
-    """Copy one core's rows.
-
-    Parameters
-    ----------
-    marks : uint8, shape (n,) or (0,)
-    rows : int32
-        Of this core, all of them.
-    part, part_marks
-        Written from row 0 on; `part_marks` only if there are marks.
-
-    """
-    marked = marks.shape[0] > 0
-    for k in range(rows.shape[0]):
-        i = np.int64(rows[k])
-        copy_row(packets, i, part, k)
-        part.time_ms[k] = times_ms[i]
-        part.interface[k] = packets.interface[i]
-        part.direction[k] = packets.direction[i]
-        if marked:
-            part_marks[k] = marks[i]
-
-
-@kernel
-def scatter(
-    part: DecisionColumns,
-    rows: I4,
-    core: int,
+def join(
+    packets: Packets,
+    times_ms: I8,
+    now_ms: int,
+    whose: U1,
     cores: int,
-    firsts: int,
-    begin: int,
-    end: int,
+    entry: I8,
+    before: U1,
+    after: U1,
+    start: int,
+    stop: int,
     out: DecisionColumns,
-) -> None:
-    """Copy one core's answers to where their rows are.
+) -> int:
+    """Write what each core keeps to itself while it decides; count the packets that came late.
 
     Parameters
     ----------
-    rows : int32
-        Of this core; those from `begin` to before `end` are copied.
-    firsts : int
-        How many first fragments of earlier batches stand before this core's.
+    now_ms : int
+        The clock at row `start`.
+    entry, before, after : shape (cores * n,)
+        Of each core, `entry`, `state_before` and `state_after` of its rows.
     out : DecisionColumns
         Entries are numbered so that the rest by `cores` is the core.
 
     """
-    for k in range(begin, end):
-        i = np.int64(rows[k])
-        out.accepted[i] = part.accepted[k]
-        out.reason[i] = part.reason[k]
-        out.address_class[i] = part.address_class[k]
-        out.port_class[i] = part.port_class[k]
-        out.acl_rule_number[i] = part.acl_rule_number[k]
-        entry = np.int64(part.entry[k])
-        out.entry[i] = entry * cores + core if entry >= 0 else entry
-        out.state_before[i] = part.state_before[k]
-        out.state_after[i] = part.state_after[k]
-        out.logged[i] = part.logged[k]
-        first = np.int64(part.first[k])
-        if first >= 0:
-            first = np.int64(rows[first])
-        elif first < -1:
-            first -= firsts
-        out.first[i] = first
+    count = whose.shape[0]
+    late = np.int64(0)
+    for row in range(start, stop):
+        i = np.uintp(row)
+        core = np.int64(whose[i])
+        at = np.uintp(core * count + row)
+        number = np.int64(entry[at])
+        out.entry[i] = number * cores + core if number >= 0 else number
+        out.state_before[i] = before[at]
+        out.state_after[i] = after[at]
+        is_late = packets.time_ms[i] < max(now_ms, np.int64(times_ms[i]))
+        late += is_late & (packets.interface[i] >= 0) & (out.reason[i] != 0)
+    return late

@@ -46,6 +46,7 @@ from secgroup.engine.layout import (
     FLAGS_BIT,
     FRONTIER,
     HAS_ICMP,
+    I4,
     I8,
     LOW_HALF,
     MALFORMED,
@@ -111,6 +112,7 @@ _TCP = 6
 def seek(
     index: I8,
     control: I8,
+    mine: I4,
     length: int,
     chunk: int,
     tags: I8,
@@ -121,6 +123,11 @@ def seek(
 ) -> int:
     """Find the records of the keys of a chunk, as the index has them before its first packet.
 
+    Parameters
+    ----------
+    mine : int32, shape (CHUNK + FAR,)
+        Which rows of the chunk are meant, in their order: the first `length` of these.
+
     Returns
     -------
     int
@@ -130,11 +137,12 @@ def seek(
     """
     bits, frontier = np.int64(control[BITS]), np.int64(control[FRONTIER])
     count = np.int64(0)
-    for at in range(min(length, FAR)):
-        prefetch(index, home_of(bits, frontier, max(0, np.int64(tags[np.uintp(at)]))))
-    for place in range(length):
-        at = np.uintp(place)
-        ahead = max(0, np.int64(tags[at + np.uintp(FAR)]))
+    for number in range(min(length, FAR)):
+        at = np.uintp(mine[np.uintp(number)])
+        prefetch(index, home_of(bits, frontier, max(0, np.int64(tags[at]))))
+    for number in range(length):
+        at = np.uintp(mine[np.uintp(number)])
+        ahead = max(0, np.int64(tags[np.uintp(mine[np.uintp(number + FAR)])]))
         prefetch(index, home_of(bits, frontier, ahead))
         tag = np.int64(tags[at])
         home = home_of(bits, frontier, max(0, tag))
@@ -155,7 +163,7 @@ def seek(
         if (entry == 0) & (tag >= NO_KEY):
             when = np.uintp(tag & (SEEN - 1))
             mark = chunk << 32 | (tag & LOW_HALF)
-            listed[np.uintp(count)] = place
+            listed[np.uintp(count)] = at
             count += (tag == NO_KEY) | (seen[when] != mark)
             seen[when] = mark
     return count
@@ -421,6 +429,10 @@ def settle(
     remembered = shape & (FIRST_FRAGMENT | MALFORMED) == FIRST_FRAGMENT
     if remembered and is_full(firsts):
         return FULL
+    if tag <= DECIDED:
+        out.entry[i] = -1
+        out.state_before[i] = 0
+        out.state_after[i] = 0
     if tag == LATER:
         recall(firsts, flows.secret, packets, i, out, settings[BATCH], now_ms)
     elif tag != DECIDED:
@@ -464,6 +476,7 @@ def decide(
     machine: Machine,
     packets: Packets,
     rows: Rows,
+    mine: I4,
     out: DecisionColumns,
     settings: I8,
     marks: U1,
@@ -471,10 +484,12 @@ def decide(
     start: int,
     stop: int,
 ) -> int:
-    """Decide the rows from `start` on, in order, after all other stages.
+    """Decide rows of a chunk, in order, after all other stages.
 
     Parameters
     ----------
+    mine : int32, shape (CHUNK + FAR,)
+        Which rows of the chunk: those from place `start` to before `stop`.
     marks : uint8
         Of each row, or none: ROWS_FOLLOW for one that is decided only if the row before it was
         accepted, AT_NONE for a malformed packet that is rejected at no interface.
@@ -484,7 +499,7 @@ def decide(
     Returns
     -------
     int
-        The row to go on with: `stop`, or one where `settings[WHY]` says why it stopped there.
+        The place to go on with: `stop`, or one where `settings[WHY]` says why it stopped there.
 
     """
     index, words, timeouts_ms = flows.index, flows.words, flows.timeouts_ms
@@ -494,14 +509,14 @@ def decide(
     now_ms, back = np.int64(control[NOW_MS]), np.int64(0)
     boundary_ms = (now_ms // 1000 + 1) * 1000
     reached = stop
-    for row in range(start, stop):
-        i, at = np.uintp(row), np.uintp(row - begin)
-        ahead = np.int64(rows.entries[at + np.uintp(FAR)])
+    for number in range(start, stop):
+        at, far = np.uintp(mine[np.uintp(number)]), np.uintp(mine[np.uintp(number + FAR)])
+        row = begin + np.int64(at)
+        i = np.uintp(row)
+        ahead = np.int64(rows.entries[far])
         prefetch(words, ahead << 3)
         if ahead == 0:
-            prefetch(
-                index, home_of(bits, frontier, max(0, np.int64(rows.tags[at + np.uintp(FAR)])))
-            )
+            prefetch(index, home_of(bits, frontier, max(0, np.int64(rows.tags[far]))))
         tag = np.int64(rows.tags[at])
         if tag == NOWHERE:
             leave_undecided(out, row, _MALFORMED if marked and marks[i] == AT_NONE else 0)
@@ -546,7 +561,7 @@ def decide(
             if why != 0:
                 settings[WHY] = why
                 back -= late
-                reached = row
+                reached = number
                 break
             continue
         ahead = (act - (positions >> (32 * side))) & LOW_HALF

@@ -245,6 +245,3 @@ def examine(
         out.reason[i] = code & 0xFF if code >= 0 else 0
         out.accepted[i] = 1 if code >= 0 and code & _ACCEPTED else 0
         out.logged[i] = 1 if code >= 0 and code & _LOGGED else 0
-        out.entry[i] = -1
-        out.state_before[i] = 0
-        out.state_after[i] = 0
