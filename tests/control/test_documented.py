@@ -112,6 +112,7 @@ def is_served(client: Client, name: str, word: str) -> bool:
     return True
 
 
+@pytest.mark.semantics("ec2-filters")
 @pytest.mark.parametrize("name", FILTERED)
 def test_every_documented_filter_is_served(client: Client, name: str) -> None:
     documented = items(documentation(name))
@@ -119,6 +120,7 @@ def test_every_documented_filter_is_served(client: Client, name: str) -> None:
     assert not {word for word in documented if not is_served(client, name, word)}
 
 
+@pytest.mark.semantics("ec2-filters")
 @pytest.mark.parametrize("name", FILTERED)
 def test_filter_that_is_not_documented_is_refused(client: Client, name: str) -> None:
     text = documentation(name)
@@ -141,6 +143,7 @@ def bounds(name: str) -> tuple[int, int] | None:
 BOUNDED = sorted(name for name in OPERATIONS if bounds(name) is not None)
 
 
+@pytest.mark.semantics("ec2-pages")
 @pytest.mark.parametrize("name", BOUNDED)
 def test_page_is_as_long_as_the_model_says(client: Client, name: str) -> None:
     found = bounds(name)
