@@ -15,7 +15,7 @@ from secgroup.control.loading import load
 from secgroup.control.networks import Networks
 from secgroup.control.seed_ids import with_ids
 from secgroup.model.network import Network
-from secgroup.sources.load import gather
+from secgroup.sources.load import gather, network_of
 from secgroup.sources.load import load as load_network
 from tests.support.networks import every_noun, large
 from tests.support.shapes import misshapen, model
@@ -48,8 +48,8 @@ def nouns(network: Network) -> dict[str, dict[str, Any]]:
 def begun_with(path: Path) -> tuple[Client, Network]:
     """Return a client of an endpoint that began with a file, and the network of the file."""
     client = new_client()
-    network = load_network(path)
-    answers, _ = gather([path])
+    answers, templates = gather([path])
+    network = network_of(answers, templates)
     # Ids count up, so that those of the endpoint will be the same.
     network = with_ids(network, new_client().world)
     with client.endpoint.state.change():

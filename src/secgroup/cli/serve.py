@@ -144,8 +144,7 @@ def _load(endpoint: "Endpoint", caller: "Caller", paths: list[str]) -> None:
 
     from secgroup.api.model import shaped
     from secgroup.control.loading import load
-    from secgroup.sources.load import gather
-    from secgroup.sources.load import load as load_network
+    from secgroup.sources.load import gather, network_of
 
     if (caller.account_id, caller.region) in endpoint.state.worlds():
         raise InputError(
@@ -153,10 +152,10 @@ def _load(endpoint: "Endpoint", caller: "Caller", paths: list[str]) -> None:
             "(expected an empty store)",
             source=f"--load {paths[0]}",
         )
-    network = load_network(paths[0], also=paths[1:])
+    answers, templates = gather(paths)
+    network = network_of(answers, templates)
     for warning in network.warnings:
         click.echo(f"warning: {warning}", err=True)
-    answers, _ = gather(paths)
 
     def operation(world: "World", request: object) -> dict[str, object]:  # noqa: ARG001
         load(world, network, answers, shaped)

@@ -112,17 +112,25 @@ def _need_service(world: World, name: str, kind: str | None = None) -> str:
     raise Ec2Error("service_not_found", name=name)
 
 
+def _need_beside(
+    world: World, endpoint: Resource, kind: str, resource_id: str, noun: str
+) -> Resource:
+    """Return a resource that a request names, which must be of the endpoint's VPC."""
+    resource = world.need(kind, resource_id)
+    if resource["VpcId"] != endpoint["VpcId"]:
+        raise Ec2Error(
+            "different_networks",
+            first=f"{noun} {resource_id}",
+            second=f"endpoint {endpoint['VpcEndpointId']}",
+        )
+    return resource
+
+
 # Gateway endpoints --------------------------------------------------------------------------------
 
 
 def _add_route(world: World, endpoint: Resource, table_id: str) -> None:
-    table = world.need("RouteTable", table_id)
-    if table["VpcId"] != endpoint["VpcId"]:
-        raise Ec2Error(
-            "different_networks",
-            first=f"route table {table_id}",
-            second=f"endpoint {endpoint['VpcEndpointId']}",
-        )
+    table = _need_beside(world, endpoint, "RouteTable", table_id, "route table")
     service = endpoint["ServiceName"].rpartition(".")[2]
     route = {
         "DestinationPrefixListId": aws_list_id(world.region, service),
@@ -147,13 +155,7 @@ def _remove_route(world: World, endpoint: Resource, table_id: str) -> None:
 
 
 def _add_interface(world: World, endpoint: Resource, subnet_id: str) -> str:
-    subnet = world.need("Subnet", subnet_id)
-    if subnet["VpcId"] != endpoint["VpcId"]:
-        raise Ec2Error(
-            "different_networks",
-            first=f"subnet {subnet_id}",
-            second=f"endpoint {endpoint['VpcEndpointId']}",
-        )
+    _need_beside(world, endpoint, "Subnet", subnet_id, "subnet")
     attachment = {
         "AttachmentId": world.new_id("ela-attach"),
         "DeleteOnTermination": False,

@@ -41,9 +41,7 @@ def export(world: World, operations: Mapping[str, Operation]) -> dict[str, Any]:
         By EC2's names.
 
     """
-    found: dict[str, Any] = {
-        key: list(_pages(world, operations[name], key)) for name, key in CALLS if name in operations
-    }
+    found: dict[str, Any] = {key: list(_pages(world, operations[name], key)) for name, key in CALLS}
     found["PrefixLists"] = [_with_entries(world, each) for each in found["PrefixLists"]]
     found["VpcAttributes"] = list(world.every("DescribeVpcAttributeResult"))
     return {key: value for key, value in found.items() if value}

@@ -288,13 +288,16 @@ def _reason(world: World) -> str:
     return f"User initiated ({world.now:%Y-%m-%d %H:%M:%S} GMT)"
 
 
+def _refuse_terminated(instance: Resource, verb: str) -> None:
+    if instance["State"]["Name"] == "terminated":
+        raise Ec2Error("instance_state", resource_id=instance["InstanceId"], verb=verb)
+
+
 def start_instances(world: World, request: Resource) -> dict[str, Any]:
     """StartInstances: a public address of Amazon's comes anew where the subnet gives one."""
     changes = []
     for instance in _named(world, request):
-        if instance["State"]["Name"] == "terminated":
-            instance_id = instance["InstanceId"]
-            raise Ec2Error("instance_state", resource_id=instance_id, verb="started")
+        _refuse_terminated(instance, "started")
         if instance["State"]["Name"] == "stopped":
             for interface in _interfaces(world, instance):
                 subnet = world.need("Subnet", interface["SubnetId"])
@@ -309,9 +312,7 @@ def stop_instances(world: World, request: Resource) -> dict[str, Any]:
     """StopInstances: public addresses of Amazon's are given back."""
     changes = []
     for instance in _named(world, request):
-        if instance["State"]["Name"] == "terminated":
-            instance_id = instance["InstanceId"]
-            raise Ec2Error("instance_state", resource_id=instance_id, verb="stopped")
+        _refuse_terminated(instance, "stopped")
         for interface in _interfaces(world, instance):
             addresses.unmap_public(world, interface)
         changes.append(_change(world, instance, "stopped", _reason(world)))

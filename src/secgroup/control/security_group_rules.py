@@ -125,6 +125,19 @@ def _resolved(world: World, group: Resource, rule: Resource) -> dict[str, Any]:
     return found
 
 
+def _named_rules(
+    world: World, request: Resource, member: str, *, is_egress: bool
+) -> tuple[Sequence[Any], list[dict[str, Any]]]:
+    """Return what a request names by the ids in a member, or else by properties: one of both."""
+    by_id = request.get(member) or ()
+    asked = _asked_rules(world, request, is_egress=is_egress)
+    if by_id and asked:
+        raise Ec2Error("permissions_and_rules", name=member[0].lower() + member[1:])
+    if not by_id and not asked:
+        raise Ec2Error("permissions_or_rules_missing")
+    return by_id, asked
+
+
 def revoke(world: World, request: Resource, *, is_egress: bool) -> dict[str, Any]:
     """RevokeSecurityGroupIngress and RevokeSecurityGroupEgress: by rule ids or by properties.
 
@@ -132,12 +145,7 @@ def revoke(world: World, request: Resource, *, is_egress: bool) -> dict[str, Any
     answered as unknown instead. Source: API Reference, RevokeSecurityGroupIngress.
     """
     group = asked_group(world, request)
-    rule_ids = request.get("SecurityGroupRuleIds") or ()
-    asked = _asked_rules(world, request, is_egress=is_egress)
-    if rule_ids and asked:
-        raise Ec2Error("permissions_and_rules", name="securityGroupRuleIds")
-    if not rule_ids and not asked:
-        raise Ec2Error("permissions_or_rules_missing")
+    rule_ids, asked = _named_rules(world, request, "SecurityGroupRuleIds", is_egress=is_egress)
     found = [_need_rule(world, group, each, is_egress=is_egress) for each in rule_ids]
     unknown: list[Resource] = []
     unique(asked)
@@ -253,12 +261,9 @@ def update_descriptions(world: World, request: Resource, *, is_egress: bool) -> 
     Source: API Reference, UpdateSecurityGroupRuleDescriptionsIngress.
     """
     group = asked_group(world, request)
-    by_id = request.get("SecurityGroupRuleDescriptions") or ()
-    asked = _asked_rules(world, request, is_egress=is_egress)
-    if by_id and asked:
-        raise Ec2Error("permissions_and_rules", name="securityGroupRuleDescriptions")
-    if not by_id and not asked:
-        raise Ec2Error("permissions_or_rules_missing")
+    by_id, asked = _named_rules(
+        world, request, "SecurityGroupRuleDescriptions", is_egress=is_egress
+    )
     unique(asked)
     pairs: list[tuple[Resource, str | None]] = []
     for each in by_id:

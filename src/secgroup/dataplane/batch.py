@@ -22,7 +22,7 @@ from secgroup.replay.connections import Placed
 from secgroup.replay.copies import Copies
 from secgroup.replay.decisions import decision_line
 from secgroup.replay.firewall import MILLISECOND_NS, Firewall
-from secgroup.replay.who import Who
+from secgroup.replay.who import Place
 
 #: How many packets are decided between two chances for a change of the rules.
 _SLICE: Final = 256
@@ -136,8 +136,16 @@ class BatchPlane:
         while batch := list(islice(asked, _SLICE)):
             with self._lock:
                 network = firewall.network
-                who = Who(network)
-                placed = [each for question in batch for each in _decided(firewall, who, question)]
+                placed = [
+                    each
+                    for question in batch
+                    for each in firewall.decide_ends(
+                        _place(firewall, question),
+                        question.packet,
+                        question.time_ns,
+                        frame=question.number,
+                    )
+                ]
             if self._listener is not None and placed:
                 self._listener(region, network, placed)
             yield from map(decision_line, placed)
@@ -208,28 +216,14 @@ def _frames(capture: BinaryIO, now_ns: int) -> Iterator[_Question]:
             )
 
 
-def _decided(firewall: Firewall, who: Who, question: _Question) -> Iterator[Placed]:
-    """Decide where the question says, else at the sender and, if that accepts, the receiver."""
-    packet = question.packet
-    if question.interface_id is not None and question.direction is not None:
-        ends = [(firewall.network.interfaces.get(question.interface_id), question.direction)]
-    else:
-        found = who.ends(packet.source, packet.destination)
-        ends = [(found.sender, Direction.EGRESS), (found.receiver, Direction.INGRESS)]
-    for interface, direction in ends:
-        if interface is None:
-            continue
-        decision = firewall.decide_at(interface.interface_id, packet, direction, question.time_ns)
-        yield Placed(
-            frame=question.number,
-            time_ns=question.time_ns,
-            packet=packet,
-            interface=interface,
-            direction=direction,
-            decision=decision,
-        )
-        if not decision.accepted:
-            return
+def _place(firewall: Firewall, question: _Question) -> Place:
+    """Return where a question is decided: where it says, else wherever its ends are."""
+    if question.interface_id is None:
+        return firewall.ends(question.packet.source, question.packet.destination)
+    interface = firewall.network.interfaces.get(question.interface_id)
+    if question.direction is Direction.EGRESS:
+        return Place(sender=interface)
+    return Place(receiver=interface)
 
 
 def _connection(flow: Flow, now_ms: int) -> dict[str, Any]:

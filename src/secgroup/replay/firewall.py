@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, overload, runtime_checka
 from secgroup.conntrack.flow import Flow
 from secgroup.decision import Decision, Reason, Verdict
 from secgroup.model.network import Network
+from secgroup.net.address import Address
 from secgroup.net.capture import Frame
 from secgroup.net.direction import Direction
 from secgroup.net.packet import Datagram, Malformed, Packet
@@ -231,9 +232,29 @@ class Firewall:
 
         """
         self._refuse_tables()
-        if self._now_ns is None or time_ns > self._now_ns:
-            self._now_ns = time_ns
+        self._advance(time_ns)
         return self._decide_one(self._policy.at(interface_id), packet, direction)
+
+    def ends(self, source: Address | None, destination: Address | None) -> Place:
+        """Say who has the addresses of a packet that was captured nowhere; see `Who.ends`.
+
+        Raises
+        ------
+        AmbiguousAddressError
+            As there.
+
+        """
+        return self._who.ends(source, destination)
+
+    def decide_ends(
+        self, place: Place, packet: Datagram, time_ns: int, *, frame: int
+    ) -> tuple[Placed, ...]:
+        """Decide one packet at its sender and, unless that rejects it, at its receiver.
+
+        It counts as in `decide_at`. Preconditions: `place` is of the network in force.
+        """
+        self._advance(time_ns)
+        return self._decide_places(frame, time_ns, packet, place, None)
 
     def change(self, network: Network) -> None:
         """Put another network in force, as if by API calls at this moment.
@@ -264,6 +285,11 @@ class Firewall:
             return self._engine.connections()
         self._memory.flows.advance(self.now_ms)
         return iter(self._memory.flows)
+
+    def _advance(self, time_ns: int) -> None:
+        """Move the clock to a time that is later."""
+        if self._now_ns is None or time_ns > self._now_ns:
+            self._now_ns = time_ns
 
     def _move_clock(self, frame: Frame) -> None:
         self._refuse_tables()
@@ -313,13 +339,13 @@ class Firewall:
                     decision=_NOWHERE,
                 ),
             )
-        return self._decide_places(frame, packet, place, None)
+        return self._decide_places(frame.number, frame.time_ns, packet, place, None)
 
     def _decide_connection(self, frame: Frame, packet: Packet, place: Place) -> tuple[Placed, ...]:
         subject = packet
         if packet.is_later_fragment:
             # Whose connection it is of stands in the first fragment only.
-            placed = self._decide_places(frame, packet, place, None)
+            placed = self._decide_places(frame.number, frame.time_ns, packet, place, None)
             subject = placed[-1].decision.first_fragment or packet
         connection = self.observed.of(
             subject, frame=frame.number, time_ns=frame.time_ns, scope=place.scope
@@ -332,14 +358,23 @@ class Firewall:
                     packet,
                     self._who.every_end(place, packet),
                     TableEntries(self._memory.flows),
-                    lambda syn, way: self._decide_places(frame, syn, way, None),
+                    lambda syn, way: self._decide_places(
+                        frame.number, frame.time_ns, syn, way, None
+                    ),
                 )
-            placed = self._decide_places(frame, packet, place, connection.number)
+            placed = self._decide_places(
+                frame.number, frame.time_ns, packet, place, connection.number
+            )
         connection.see(placed, self.now_ms)
         return placed
 
     def _decide_places(
-        self, frame: Frame, packet: Datagram, place: Place, connection: int | None
+        self,
+        frame: int,
+        time_ns: int,
+        packet: Datagram,
+        place: Place,
+        connection: int | None,
     ) -> tuple[Placed, ...]:
         """Decide at the sender, and at the receiver unless the sender rejects."""
         placed: list[Placed] = []
@@ -353,8 +388,8 @@ class Firewall:
             decision = self._decide_one(policy, packet, direction)
             placed.append(
                 Placed(
-                    frame=frame.number,
-                    time_ns=frame.time_ns,
+                    frame=frame,
+                    time_ns=time_ns,
                     packet=packet,
                     interface=interface,
                     direction=direction,

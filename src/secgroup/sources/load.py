@@ -67,6 +67,33 @@ def load(
 
     """
     answers, templates = gather((path, *also))
+    return network_of(
+        answers,
+        templates,
+        parameters=parameters,
+        imports=imports,
+        addresses=addresses,
+        hosts=hosts,
+    )
+
+
+def network_of(
+    answers: describe.Answers,
+    templates: Sequence[tuple[str, str]],
+    *,
+    parameters: Mapping[str, str] | None = None,
+    imports: Mapping[str, str] | None = None,
+    addresses: Mapping[str, str] | None = None,
+    hosts: Sequence[str] = (),
+) -> Network:
+    """Return the network of what `gather` has read; see `load`.
+
+    Raises
+    ------
+    InputError
+        As there.
+
+    """
     draft = Draft()
     describe.read(answers, draft)
     for text, name in templates:
