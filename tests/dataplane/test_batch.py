@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -152,3 +153,16 @@ def test_capture_is_decided_as_if_it_began_now():
         lines = [json.loads(line) for line in plane.decide_capture(REGION, capture, NOW)]
     assert {each["verdict"] for each in lines} == {"ACCEPT", "REJECT"}
     assert NOW <= lines[0]["time_ns"] < NOW + 1_000_000_000
+
+
+def test_address_of_two_vpcs_is_refused_before_any_packet_is_decided():
+    web = OPEN.interfaces["web"]
+    other = replace(web, interface_id="other", vpc_id="vpc-other")
+    network = OPEN.revised(interfaces={**OPEN.interfaces, "other": other})
+    heard = []
+    plane = plane_with(network, lambda *decided: heard.append(decided))
+    clear = syn("203.0.113.9", "10.0.2.20", 5432)
+    with pytest.raises(InputError, match=r"packets\[1\]"):
+        list(plane.decide_packets(REGION, [clear, syn("203.0.113.9", "10.0.1.10", 443)], NOW))
+    assert heard == []
+    assert list(plane.connections(REGION, NOW)) == []

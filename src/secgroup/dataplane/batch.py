@@ -12,7 +12,7 @@ from threading import Lock
 from typing import Any, BinaryIO, Final
 
 from secgroup.conntrack.flow import Flow
-from secgroup.errors import InputError
+from secgroup.errors import AmbiguousAddressError, InputError
 from secgroup.model.network import Network
 from secgroup.net.capture import read
 from secgroup.net.direction import Direction
@@ -101,6 +101,9 @@ class BatchPlane:
         asked = [
             _question(network, row, number, now_ns) for number, row in enumerate(packets, start=1)
         ]
+        with self._lock:
+            for question in asked:
+                _refuse_ambiguous(firewall, question)
         return self._decide(region, firewall, iter(asked))
 
     def decide_capture(self, region: str, capture: BinaryIO, now_ns: int) -> Iterator[str]:
@@ -224,6 +227,16 @@ def _place(firewall: Firewall, question: _Question) -> Place:
     if question.direction is Direction.EGRESS:
         return Place(sender=interface)
     return Place(receiver=interface)
+
+
+def _refuse_ambiguous(firewall: Firewall, question: _Question) -> None:
+    try:
+        _place(firewall, question)
+    except AmbiguousAddressError as error:
+        raise InputError(
+            f"{error.problem}; interface_id and direction say which",
+            source=f"packets[{question.number - 1}]",
+        ) from None
 
 
 def _connection(flow: Flow, now_ms: int) -> dict[str, Any]:

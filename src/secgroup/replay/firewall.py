@@ -313,14 +313,7 @@ class Firewall:
     def _decide_one(
         self, policy: InterfacePolicy, packet: Datagram, direction: Direction
     ) -> Decision:
-        return decide(
-            policy,
-            self._memory,
-            packet,
-            direction,
-            self.now_ms,
-            switches=self._switches,
-        )
+        return decide(policy, self._memory, packet, direction, self.now_ms, switches=self._switches)
 
     def _decide_malformed(
         self, frame: Frame, packet: Malformed, place: Place
