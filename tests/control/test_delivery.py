@@ -1,7 +1,9 @@
 """Delivery: what stands in which file when windows pass, flow logs go and the server stops."""
 
 import gzip
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 
 import pyarrow.parquet
@@ -12,9 +14,12 @@ from secgroup.control.kinds import KINDS
 from secgroup.control.state import Changed, Row, State
 from secgroup.dataplane.base import converge
 from secgroup.dataplane.batch import BatchPlane
+from secgroup.decision import Reason, Verdict
 from secgroup.flowlog.fields import DEFAULT_FORMAT
 from secgroup.flowlog.read import read_flow_log
+from secgroup.flowlog.record import Flow
 from secgroup.lessons.scene import scene
+from secgroup.net.direction import Direction
 
 REGION, ACCOUNT = "eu-west-1", "111122223333"
 START = datetime(2026, 11, 22, 13, 30, tzinfo=UTC)
@@ -195,3 +200,43 @@ def test_name_that_no_file_may_have_is_a_problem_and_not_the_end(tmp_path: Path)
     delivery.tick(START + timedelta(minutes=2))
     (problem,) = problems
     assert "cannot be written" in problem
+
+
+def test_sum_is_recorded_by_every_flow_log_that_wants_it(tmp_path: Path) -> None:
+    delivery = Delivery(tmp_path)
+    rejected = replace(flow_log(TrafficType="REJECT", FlowLogId="fl-2"), resource_id="fl-2")
+    for row in (flow_log(), rejected):
+        follow(delivery, None, row)
+    web, other = NETWORK.interfaces["web"], NETWORK.interfaces["other"]
+    network = NETWORK.revised(region=REGION)
+    assert delivery.is_logged(REGION, web)
+    assert not delivery.is_logged("eu-west-2", web)
+    assert not delivery.is_logged(REGION, other)
+    now_ms = int(START.timestamp() * 1000)
+    for interface in (web, other):
+        for verdict in Verdict:
+            flow = Flow(
+                source=ip_address("203.0.113.9"),
+                destination=ip_address("10.0.1.10"),
+                ports=(40000, 443),
+                protocol=6,
+                direction=Direction.INGRESS,
+                verdict=verdict,
+                reason=Reason.NEW,
+                first_ms=now_ms,
+                last_ms=now_ms,
+                packets=2,
+                octets=120,
+            )
+            delivery.count(network, interface, flow)
+    delivery.skip(network, web, now_ms)
+    delivery.close(START)
+    found = {name.split("_")[-3]: tmp_path / name for name in files(tmp_path)}
+    lines = {
+        name: [
+            line.split()[-2:] for line in gzip.decompress(path.read_bytes()).decode().split("\n")
+        ]
+        for name, path in found.items()
+    }
+    assert sorted(lines["fl-1"][1:-1]) == [["-", "SKIPDATA"], ["ACCEPT", "OK"], ["REJECT", "OK"]]
+    assert sorted(lines["fl-2"][1:-1]) == [["-", "SKIPDATA"], ["REJECT", "OK"]]

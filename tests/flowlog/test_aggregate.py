@@ -6,11 +6,13 @@ from secgroup.decision import Decision, Reason, Verdict
 from secgroup.errors import InputError
 from secgroup.flowlog.aggregate import Aggregator
 from secgroup.flowlog.fields import DEFAULT_FORMAT, format_of
+from secgroup.flowlog.record import Flow
 from secgroup.net.packet import Fragment, Malformed, Packet
 from secgroup.net.protocol import TCP, UDP, TcpFlag
 from tests.flowlog.scenes import (
     ACCEPT,
     ACK,
+    FIN,
     IN,
     OUT,
     REJECT,
@@ -416,3 +418,63 @@ def test_equal_numbers_of_both_families_are_not_one_record():
         for each in (low4, low6)
     ]
     assert column(packets, "type") == ["IPv4", "IPv6"]
+
+
+# Sums instead of packets
+
+
+def a_sum(packet, *, first_ms, last_ms, packets, octets, flags=0, rules=()):
+    return Flow(
+        source=packet.source,
+        destination=packet.destination,
+        ports=(packet.source_port, packet.destination_port),
+        protocol=packet.protocol,
+        direction=IN,
+        verdict=Verdict.ACCEPT,
+        reason=Reason.ESTABLISHED,
+        first_ms=first_ms,
+        last_ms=last_ms,
+        packets=packets,
+        octets=octets,
+        flags=flags,
+        rules=list(rules),
+    )
+
+
+def test_sum_of_packets_is_the_record_that_the_packets_give():
+    packets = [
+        passing(tcp("10.0.0.9", 1000, "10.0.0.5", 80, flags=flags, length=50), at_ms=at_ms)
+        for at_ms, flags in ((1_000, SYN), (2_000, ACK), (9_000, FIN | ACK))
+    ]
+    aggregator = Aggregator(NETWORK, DEFAULT_FORMAT)
+    summed = {"first_ms": 1_000, "last_ms": 9_000, "packets": 3, "octets": 150}
+    summed["flags"] = int(SYN | ACK | FIN)
+    assert aggregator.count(ENI, a_sum(REQUEST, **summed)) == ()
+    (record,) = aggregator.close()
+    assert [named(DEFAULT_FORMAT, record)] == run(packets)
+
+
+def test_sums_of_one_flow_are_one_record_with_the_union_of_rules():
+    chosen = format_of(["packets", "bytes", "start", "end", "secgroup-rule-ids"])
+    aggregator = Aggregator(NETWORK, chosen)
+    first = {"first_ms": 5_000, "last_ms": 6_000, "packets": 2, "octets": 100}
+    then = {"first_ms": 6_500, "last_ms": 9_000, "packets": 1, "octets": 40}
+    aggregator.count(ENI, a_sum(REQUEST, **first, rules=[("sgr-1",)]))
+    aggregator.count(ENI, a_sum(REQUEST, **then, rules=[("sgr-1",), ("sgr-2",)]))
+    (record,) = aggregator.close()
+    assert record == (3, 140, 5, 9, "sgr-1,sgr-2")
+
+
+def test_window_of_a_sum_begins_with_its_first_packet():
+    aggregator = Aggregator(NETWORK, format_of(["start", "end"]), interval_s=60)
+    aggregator.count(ENI, a_sum(REQUEST, first_ms=5_000, last_ms=9_000, packets=2, octets=80))
+    assert aggregator.advance(64_999) == ()
+    assert list(aggregator.advance(65_000)) == [(5, 9)]
+
+
+def test_sum_that_began_in_a_window_that_is_closed_starts_with_the_open_one():
+    aggregator = Aggregator(NETWORK, format_of(["start", "end"]), interval_s=60)
+    aggregator.count(ENI, a_sum(REQUEST, first_ms=0, last_ms=0, packets=1, octets=40))
+    late = a_sum(REQUEST, first_ms=50_000, last_ms=70_000, packets=2, octets=80)
+    assert list(aggregator.count(ENI, late)) == [(0, 0)]
+    assert list(aggregator.close()) == [(60, 70)]

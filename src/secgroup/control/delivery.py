@@ -8,7 +8,7 @@ Firehose stream. Read first: VPC User Guide, Flow log files; Publish flow logs t
 import hashlib
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
@@ -19,6 +19,7 @@ from secgroup.decision import Verdict
 from secgroup.errors import OutputError
 from secgroup.flowlog.aggregate import Aggregator
 from secgroup.flowlog.fields import Format, Record, parse_format
+from secgroup.flowlog.record import Flow
 from secgroup.flowlog.write import flow_log_writer, line_of
 from secgroup.model.interface import NetworkInterface
 from secgroup.model.network import Network
@@ -49,14 +50,14 @@ class _FlowLog:
         """Its records are lines of a log stream, not files of a bucket."""
         return bool(self.row.resource["LogDestinationType"] == "cloud-watch-logs")
 
-    def monitors(self, interface: NetworkInterface, *, accepted: bool) -> bool:
-        """Tell whether a packet at an interface is recorded."""
-        resource = self.row.resource
-        wanted = resource["TrafficType"]
-        if wanted != "ALL" and (wanted == "ACCEPT") is not accepted:
-            return False
+    def monitors(self, interface: NetworkInterface) -> bool:
+        """Tell whether packets at an interface are recorded."""
         ids = (interface.interface_id, interface.subnet_id, interface.vpc_id)
-        return resource["ResourceId"] in ids
+        return self.row.resource["ResourceId"] in ids
+
+    def wants(self, verdict: Verdict) -> bool:
+        """Tell whether packets of a verdict are recorded."""
+        return self.row.resource["TrafficType"] in ("ALL", verdict.value)
 
 
 class Delivery:
@@ -128,9 +129,9 @@ class Delivery:
             for one in placed:
                 if one.interface is None or one.direction is None:
                     continue
-                accepted = one.decision.verdict is Verdict.ACCEPT
+                verdict = one.decision.verdict
                 for log in logs:
-                    if log.monitors(one.interface, accepted=accepted):
+                    if log.monitors(one.interface) and log.wants(verdict):
                         stream = self._stream(log, network, one.interface)
                         stream.finished += stream.aggregator.add(
                             one.time_ns // _MILLISECOND_NS,
@@ -139,6 +140,34 @@ class Delivery:
                             one.packet,
                             one.decision,
                         )
+
+    def is_logged(self, region: str, interface: NetworkInterface) -> bool:
+        """Tell whether some flow log records packets of an interface."""
+        with self._lock:
+            logs = list(self._logs.values())
+        return any(each.row.region == region and each.monitors(interface) for each in logs)
+
+    def count(self, network: Network, interface: NetworkInterface, flow: Flow) -> None:
+        """Record what packets of a flow add up to at an interface of a network."""
+        with self._lock:
+            for log in self._logs.values():
+                if (
+                    log.row.region == network.region
+                    and log.monitors(interface)
+                    and log.wants(flow.verdict)
+                ):
+                    stream = self._stream(log, network, interface)
+                    # Every aggregator keeps a flow of its own.
+                    own = replace(flow, rules=list(flow.rules))
+                    stream.finished += stream.aggregator.count(interface, own)
+
+    def skip(self, network: Network, interface: NetworkInterface, time_ms: int) -> None:
+        """Record that packets at an interface were lost."""
+        with self._lock:
+            for log in self._logs.values():
+                if log.row.region == network.region and log.monitors(interface):
+                    stream = self._stream(log, network, interface)
+                    stream.finished += stream.aggregator.skip(time_ms, interface)
 
     def _stream(self, log: _FlowLog, network: Network, interface: NetworkInterface) -> _Stream:
         key = interface.interface_id if log.is_cloudwatch else None

@@ -136,39 +136,69 @@ class Aggregator:
             ports = _ports_of(packet)
             if packet.fragment is not None:
                 protocol, ports = self._of_fragment(packet, interface, direction)
+        flow = Flow(
+            source=source,
+            destination=destination,
+            ports=ports,
+            protocol=protocol,
+            direction=direction,
+            verdict=decision.verdict,
+            reason=decision.reason,
+            first_ms=now_ms,
+            last_ms=now_ms,
+            packets=1,
+            octets=packet.length,
+            flags=flags,
+            rules=[decision.rule_ids],
+        )
+        self._put(interface, flow)
+        return finished
+
+    def count(self, interface: NetworkInterface, flow: Flow) -> Sequence[Record]:
+        """Count several decided packets of one flow, and return the records that they finish.
+
+        Parameters
+        ----------
+        interface : NetworkInterface
+        flow : Flow
+            What the packets add up to; `flags` are those of TCP's header. All of them count as
+            seen when the last one was. It belongs to the aggregator afterwards.
+
+        """
+        finished = self.advance(flow.last_ms)
+        flow.last_ms = self._clock_ms
+        flow.flags = _TCP_FLAGS[flow.flags]
+        self._put(interface, flow)
+        return finished
+
+    def _put(self, interface: NetworkInterface, more: Flow) -> None:
+        """Add what was seen just now to its record in the interface's open window."""
         window = self._windows.get(interface.interface_id)
         if window is None:
-            window = self._open(interface, now_ms)
+            # What adds up to more than an interval is of the last one.
+            began_ms = max(more.first_ms, self._clock_ms - self._interval_ms + 1)
+            window = self._open(interface, began_ms)
         key = (
-            direction,
-            int(source),
-            int(destination),
-            ports,
-            protocol,
-            source.version,
-            decision.verdict is Verdict.ACCEPT,
-            decision.reason if self._by_reason else None,
+            more.direction,
+            int(more.source),
+            int(more.destination),
+            more.ports,
+            more.protocol,
+            more.source.version,
+            more.verdict is Verdict.ACCEPT,
+            more.reason if self._by_reason else None,
         )
         flow = window.flows.get(key)
         if flow is None:
-            flow = Flow(
-                source=source,
-                destination=destination,
-                ports=ports,
-                protocol=protocol,
-                direction=direction,
-                verdict=decision.verdict,
-                reason=decision.reason,
-                first_ms=now_ms,
-            )
-            window.flows[key] = flow
-        flow.last_ms = now_ms
-        flow.packets += 1
-        flow.octets += packet.length
-        flow.flags |= flags
-        if self._with_rules and decision.rule_ids not in flow.rules:
-            flow.rules.append(decision.rule_ids)
-        return finished
+            more.first_ms = max(more.first_ms, window.start_ms)
+            window.flows[key] = more
+            return
+        flow.last_ms = more.last_ms
+        flow.packets += more.packets
+        flow.octets += more.octets
+        flow.flags |= more.flags
+        if self._with_rules:
+            flow.rules += [rule_ids for rule_ids in more.rules if rule_ids not in flow.rules]
 
     def skip(self, time_ms: int, interface: NetworkInterface) -> Sequence[Record]:
         """Note that packets of `interface` were lost: its window gets a SKIPDATA record."""
