@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from secgroup.control.aws_prefix_lists import aws_list_id
-from tests.support.group_worlds import by, empty_client, new_group, with_vpcs
-from tests.support.worlds import ACCOUNT, OTHER_ACCOUNT, REGION, Client, refused
+from tests.support.group_worlds import VPC, by, empty_client, new_group, with_vpcs
+from tests.support.worlds import ACCOUNT, OTHER_ACCOUNT, REGION, Client, new_client, refused
 
 NOBODY = "pl-00000000000000fff"
 
@@ -45,11 +45,19 @@ def shown(ec2: Client, list_id: str) -> dict[str, Any]:
     return found
 
 
-def refer(ec2: Client, name: str, list_id: str) -> str:
-    group_id = new_group(ec2, name)
+def refer(ec2: Client, name: str, list_id: str, vpc_id: str = VPC) -> str:
+    group_id = new_group(ec2, name, vpc_id)
     source = {"IpProtocol": "-1", "PrefixListIds": [{"PrefixListId": list_id}]}
     ec2("AuthorizeSecurityGroupIngress", GroupId=group_id, IpPermissions=[source])
     return group_id
+
+
+def authorized(ec2: Client, group_id: str, protocol: str, list_id: str) -> str:
+    source = {"IpProtocol": protocol, "PrefixListIds": [{"PrefixListId": list_id}]}
+    asked = {"GroupId": group_id, "IpPermissions": [{**source, "FromPort": 1, "ToPort": 1}]}
+    (rule,) = ec2("AuthorizeSecurityGroupIngress", **asked)["SecurityGroupRules"]
+    rule_id: str = rule["SecurityGroupRuleId"]
+    return rule_id
 
 
 def test_new_list_is_complete_at_version_1(ec2: Client) -> None:
@@ -221,6 +229,41 @@ def test_message_of_a_failed_change_names_ten_resources() -> None:
     groups = [refer(ec2, f"g{number}", list_id) for number in range(12)]
     said = modify(ec2, list_id, MaxEntries=6)["StateMessage"]
     assert [group_id in said for group_id in groups] == [True] * 10 + [False] * 2
+
+
+@pytest.mark.semantics("ec2-pl-references")
+def test_references_are_counted_for_rules_and_for_routes_apart() -> None:
+    client = new_client(references_to_a_prefix_list=1)
+    (gateway,) = client("DescribeInternetGateways")["InternetGateways"]
+    (vpc,) = client("DescribeVpcs")["Vpcs"]
+    list_id, other_id = new_list(client), new_list(client)
+    group_id = refer(client, "web", list_id, vpc["VpcId"])
+    rule_id = authorized(client, group_id, "udp", other_id)
+    with refused("too_many_references", resource_id=list_id):
+        refer(client, "more", list_id, vpc["VpcId"])
+    changed = {"IpProtocol": "udp", "FromPort": 1, "ToPort": 1, "PrefixListId": list_id}
+    with refused("too_many_references", resource_id=list_id):
+        client(
+            "ModifySecurityGroupRules",
+            GroupId=group_id,
+            SecurityGroupRules=[{"SecurityGroupRuleId": rule_id, "SecurityGroupRule": changed}],
+        )
+    tables = client("DescribeRouteTables")["RouteTables"]
+    tables.append(client("CreateRouteTable", VpcId=vpc["VpcId"])["RouteTable"])
+    first, second = (
+        {"RouteTableId": each["RouteTableId"], "GatewayId": gateway["InternetGatewayId"]}
+        for each in tables
+    )
+    client("CreateRoute", DestinationPrefixListId=list_id, **first)
+    with refused("too_many_references", resource_id=list_id):
+        client("CreateRoute", DestinationPrefixListId=list_id, **second)
+
+
+@pytest.mark.semantics("ec2-pl-references")
+def test_references_to_lists_of_aws_are_not_counted() -> None:
+    client = with_vpcs(empty_client(references_to_a_prefix_list=1))
+    for name in ("one", "two"):
+        refer(client, name, aws_list_id(REGION, "s3"))
 
 
 @pytest.mark.semantics("ec2-pl-delete")

@@ -23,6 +23,10 @@ def tag(key: str, value: str | None = None) -> dict[str, str]:
     return {"Key": key, **({} if value is None else {"Value": value})}
 
 
+def specified(*given: dict[str, str]) -> list[dict[str, Any]]:
+    return [{"ResourceType": "vpc", "Tags": list(given)}]
+
+
 def tags(ec2: Client, **filters: str) -> list[tuple[str, str, str]]:
     asked = [{"Name": name.replace("_", "-"), "Values": [value]} for name, value in filters.items()]
     found = ec2("DescribeTags", Filters=asked)["Tags"]
@@ -98,6 +102,16 @@ def test_as_many_tags_as_the_quota_fit(ec2: Client) -> None:
     ec2("CreateTags", Resources=[VPC], Tags=[tag("k0", "changed")])
     with refused("too_many_tags"):
         ec2("CreateTags", Resources=[VPC], Tags=[tag("one more")])
+
+
+@pytest.mark.semantics("ec2-tags")
+def test_quota_of_tags_may_be_another_one() -> None:
+    client = new_client(tags_per_resource=1)
+    client("CreateVpc", CidrBlock="10.0.0.0/16", TagSpecifications=specified(tag("a")))
+    with refused("too_many_tags", most=1):
+        client(
+            "CreateVpc", CidrBlock="10.1.0.0/16", TagSpecifications=specified(tag("a"), tag("b"))
+        )
 
 
 def test_resource_of_another_account_cannot_be_tagged(ec2: Client) -> None:

@@ -75,7 +75,7 @@ _TAGS: Final = {
         "InvalidParameterValue", "Duplicate tag key '{key}' specified.", "codes"
     ),
     "too_many_tags": Fault(
-        "TagLimitExceeded", "More than 50 tags specified for a resource", "ours"
+        "TagLimitExceeded", "More than {most} tags specified for a resource", "ours"
     ),
     "id_invalid": Fault("InvalidID", "The ID '{resource_id}' is not valid", "codes"),
     "too_many_resources": Fault(

@@ -35,6 +35,11 @@ PREFIX_LISTS: Final = {
         "The maximum number of prefix lists for this region has been reached.",
         "ours",
     ),
+    "too_many_references": Fault(
+        "ResourceLimitExceeded",
+        "The prefix list '{resource_id}' has reached its maximum number of references ({most}).",
+        "ours",
+    ),
     "address_family_invalid": Fault(
         "InvalidParameterValue",
         "Invalid value '{value}' for the address family. Valid values are IPv4 and IPv6.",

@@ -156,7 +156,7 @@ def allocate_address(world: World, request: Resource) -> dict[str, Any]:
         raise Ec2Error("parameter_not_served", name="PublicIpv4Pool")
     if request.get("Domain") == "standard":
         raise Ec2Error("value_invalid", value="standard", parameter="domain")
-    tags = tags_of(request, "elastic-ip")
+    tags = tags_of(world, request, "elastic-ip")
     if world.count("Address") >= world.quota("elastic-addresses-per-region"):
         raise Ec2Error("too_many_addresses")
     address = {

@@ -78,7 +78,7 @@ def create_dhcp_options(world: World, request: Resource) -> dict[str, Any]:
             raise Ec2Error("dhcp_without_values", key=key)
         if key == "netbios-node-type" and any(not re.fullmatch("[1248]", each) for each in found):
             raise Ec2Error("dhcp_value_invalid", value=", ".join(found), key=key)
-    return {"DhcpOptions": create(world, configurations, tags_of(request, "dhcp-options"))}
+    return {"DhcpOptions": create(world, configurations, tags_of(world, request, "dhcp-options"))}
 
 
 def delete_dhcp_options(world: World, request: Resource) -> dict[str, Any]:

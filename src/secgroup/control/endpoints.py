@@ -202,7 +202,7 @@ def create_vpc_endpoint(world: World, request: Resource) -> dict[str, Any]:
         raise Ec2Error("parameter_not_served", name=f"VpcEndpointType={kind}")
     name = needed(request, "ServiceName")
     _need_service(world, name, kind)
-    tags = tags_of(request, "vpc-endpoint")
+    tags = tags_of(world, request, "vpc-endpoint")
     is_gateway = kind == "Gateway"
     for wrong in ("SubnetIds", "SecurityGroupIds") if is_gateway else ("RouteTableIds",):
         if request.get(wrong):

@@ -58,7 +58,7 @@ def create_flow_logs(world: World, request: Resource) -> dict[str, Any]:
     if len(request["ResourceIds"]) > _LIMIT:
         raise Ec2Error("flow_log_too_many_resources", limit=_LIMIT)
     wanted = _configuration(request)
-    tags = tags_of(request, "vpc-flow-log")
+    tags = tags_of(world, request, "vpc-flow-log")
     made: list[str] = []
     refused: list[dict[str, Any]] = []
     for resource_id in dict.fromkeys(request["ResourceIds"]):

@@ -40,7 +40,7 @@ def state(name: str) -> dict[str, Any]:
 # RunInstances -------------------------------------------------------------------------------------
 
 
-def _tags(request: Resource, resource_type: str) -> list[dict[str, Any]]:
+def _tags(world: World, request: Resource, resource_type: str) -> list[dict[str, Any]]:
     """Return the tags that a launch gives to one type of what it makes."""
     specifications = request.get("TagSpecifications") or ()
     for each in specifications:
@@ -51,7 +51,7 @@ def _tags(request: Resource, resource_type: str) -> list[dict[str, Any]]:
                 expected=", ".join(_TAGGED),
             )
     own = [each for each in specifications if each.get("ResourceType") == resource_type]
-    return tags_of({"TagSpecifications": own}, resource_type)
+    return tags_of(world, {"TagSpecifications": own}, resource_type)
 
 
 def _count(request: Resource) -> int:
@@ -179,7 +179,7 @@ def _launch(
     instance_type: Resource,
 ) -> str:
     instance_id = world.new_id("i")
-    tags = _tags(request, "network-interface")
+    tags = _tags(world, request, "network-interface")
     interfaces = [_add_interface(world, each, instance_id, tags) for each in specifications]
     if len({each["AvailabilityZone"] for each in interfaces}) > 1:
         raise Ec2Error("attach_across_zones")
@@ -216,7 +216,7 @@ def _launch(
         "PrivateDnsName": private_dns_name(world, primary["PrivateIpAddress"])
         if "PrivateIpAddress" in primary
         else f"{instance_id}.{world.region}.compute.internal",
-        "Tags": _tags(request, "instance"),
+        "Tags": _tags(world, request, "instance"),
     }
     for key in ("KeyName", "ClientToken"):
         if request.get(key):

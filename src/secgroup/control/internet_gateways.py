@@ -57,7 +57,7 @@ def gateway_of(world: World, vpc_id: str) -> Resource | None:
 
 def create_internet_gateway(world: World, request: Resource) -> dict[str, Any]:
     """CreateInternetGateway."""
-    tags = tags_of(request, "internet-gateway")
+    tags = tags_of(world, request, "internet-gateway")
     if world.count("InternetGateway") >= world.quota("internet-gateways-per-region"):
         raise Ec2Error("too_many_internet_gateways")
     return {"InternetGateway": create(world, tags)}
@@ -117,7 +117,7 @@ def create_egress_only_internet_gateway(world: World, request: Resource) -> dict
     gateway = {
         "EgressOnlyInternetGatewayId": world.new_id("eigw"),
         "Attachments": [{"State": "attached", "VpcId": vpc_id}],
-        "Tags": tags_of(request, "egress-only-internet-gateway"),
+        "Tags": tags_of(world, request, "egress-only-internet-gateway"),
     }
     world.put("EgressOnlyInternetGateway", gateway)
     result: dict[str, Any] = {"EgressOnlyInternetGateway": gateway}

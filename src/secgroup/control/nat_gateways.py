@@ -55,7 +55,7 @@ def create_nat_gateway(world: World, request: Resource) -> dict[str, Any]:
     if request.get("AvailabilityMode") == "regional":
         raise Ec2Error("parameter_not_served", name="AvailabilityMode=regional")
     subnet = world.need("Subnet", needed(request, "SubnetId"))
-    tags = tags_of(request, "natgateway")
+    tags = tags_of(world, request, "natgateway")
     connectivity = request.get("ConnectivityType") or "public"
     is_public = connectivity == "public"
     allocations = _allocations(world, request, is_public=is_public)

@@ -165,7 +165,7 @@ def _numbered(acl: Resource) -> list[Resource]:
 def create_network_acl(world: World, request: Resource) -> dict[str, Any]:
     """CreateNetworkAcl: with the implicit denies only."""
     vpc = world.need("Vpc", request["VpcId"])
-    tags = tags_of(request, "network-acl")
+    tags = tags_of(world, request, "network-acl")
     count = sum(1 for _ in world.where("NetworkAcl", "VpcId", request["VpcId"]))
     if count >= world.quota("network-acls-per-vpc"):
         raise Ec2Error("too_many_acls")

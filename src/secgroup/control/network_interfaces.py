@@ -231,7 +231,7 @@ def delete(world: World, interface: Resource) -> None:
 def create_network_interface(world: World, request: Resource) -> dict[str, Any]:
     """CreateNetworkInterface: with the default group of the VPC when no group is asked for."""
     unserved(request, "Operator")
-    tags = tags_of(request, "network-interface")
+    tags = tags_of(world, request, "network-interface")
     result: dict[str, Any] = {"NetworkInterface": create(world, request, tags)}
     if request.get("ClientToken"):
         result["ClientToken"] = request["ClientToken"]

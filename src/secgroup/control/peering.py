@@ -121,7 +121,7 @@ def create_vpc_peering_connection(world: World, request: Resource) -> dict[str, 
     peer_id = needed(request, "PeerVpcId")
     owner_id = request.get("PeerOwnerId") or world.account_id
     region = request.get("PeerRegion") or world.region
-    tags = tags_of(request, "vpc-peering-connection")
+    tags = tags_of(world, request, "vpc-peering-connection")
     own = peering_blocks.of_vpc(world, vpc["VpcId"])
     for row in own:
         sides = {row.resource[side]["VpcId"] for side in peering_blocks.SIDES}

@@ -37,7 +37,7 @@ def create_managed_prefix_list(world: World, request: Resource) -> dict[str, Any
     entries = _checked_entries(family, request.get("Entries") or ())
     if len(entries) > size:
         raise Ec2Error("prefix_list_full")
-    tags = tags_of(request, "prefix-list")
+    tags = tags_of(world, request, "prefix-list")
     if world.count(PREFIX_LIST) >= world.quota("prefix-lists-per-region"):
         raise Ec2Error("too_many_prefix_lists")
     prefix_list_id = world.new_id("pl")

@@ -20,6 +20,7 @@ QUOTAS: Final[Mapping[str, int]] = MappingProxyType(
         "prefix-lists-per-region": 100,
         "entries-per-prefix-list": 1000,
         "versions-per-prefix-list": 1000,
+        # Of a customer's own list, by rules and by routes apart.
         "references-to-a-prefix-list": 10000,
         "network-interfaces-per-region": 5000,
         # Of a family, prefixes included: what the largest instance types have.

@@ -121,7 +121,7 @@ def _association(world: World, table_id: str, *, is_main: bool, **what: str) -> 
 def create_route_table(world: World, request: Resource) -> dict[str, Any]:
     """CreateRouteTable."""
     vpc = world.need("Vpc", request["VpcId"])
-    tags = tags_of(request, "route-table")
+    tags = tags_of(world, request, "route-table")
     count = sum(1 for _ in world.where("RouteTable", "VpcId", request["VpcId"]))
     if count >= world.quota("route-tables-per-vpc"):
         raise Ec2Error("too_many_route_tables")

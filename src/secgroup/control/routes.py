@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from secgroup.control import prefix_lists
 from secgroup.control.parameters import given, ipv4_block, ipv6_block, one_of, unserved
+from secgroup.control.rule_quota import check_references
 from secgroup.control.state import Resource, World
 from secgroup.errors import Ec2Error
 
@@ -109,6 +110,10 @@ def create_route(world: World, request: Resource) -> dict[str, Any]:
     same = [each for each in (*table["Routes"], route) if _family(world, each) == family]
     if sum(_weight(world, each) for each in same) > world.quota("routes-per-route-table"):
         raise Ec2Error("too_many_routes")
+    if key == "DestinationPrefixListId":
+        tables = world.where("RouteTable", "Routes.DestinationPrefixListId", destination)
+        there = sum(each.get(key) == destination for table in tables for each in table["Routes"])
+        check_references(world, destination, there + 1)
     routes = [*table["Routes"], _judged(world, table["VpcId"], route)]
     world.put("RouteTable", {**table, "Routes": routes})
     return {"Return": True}

@@ -57,7 +57,7 @@ def authorize(world: World, request: Resource, *, is_egress: bool) -> dict[str, 
     rules = _asked_rules(world, request, is_egress=is_egress)
     if not rules:
         raise Ec2Error("missing_parameter", name="ipPermissions")
-    tags = tags_of(request, "security-group-rule")
+    tags = tags_of(world, request, "security-group-rule")
     unique(rules)
     rules = [_resolved(world, group, rule) for rule in rules]
     kept = _rules(world, group)

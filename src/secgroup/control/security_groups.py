@@ -37,7 +37,7 @@ def create_security_group(world: World, request: Resource) -> dict[str, Any]:
         raise Ec2Error("group_name_reserved", name=name)
     if not is_text(description):
         raise Ec2Error("group_description_invalid")
-    tags = tags_of(request, "security-group")
+    tags = tags_of(world, request, "security-group")
     vpc_id = request.get("VpcId")
     vpc = default_vpc(world) if vpc_id is None else world.need("Vpc", vpc_id)
     for other in world.where("SecurityGroup", "VpcId", vpc["VpcId"]):

@@ -179,7 +179,7 @@ def create_subnet(world: World, request: Resource) -> dict[str, Any]:
     zone = zone_of(
         world, name=request.get("AvailabilityZone"), zone_id=request.get("AvailabilityZoneId")
     )
-    tags = tags_of(request, "subnet")
+    tags = tags_of(world, request, "subnet")
     ipv4 = ipv6 = None
     if request.get("Ipv6Native"):
         if request.get("CidrBlock") is not None:

@@ -47,7 +47,7 @@ def create_tags(world: World, request: Resource) -> dict[str, Any]:
     if not tags:
         raise Ec2Error("missing_parameter", name="tagSet")
     for kind, resource in _tagged(world, request):
-        new = merged(resource.get(kind.tags) or (), tags)
+        new = merged(world, resource.get(kind.tags) or (), tags)
         world.put(kind.shape, {**resource, kind.tags: new})
     return {}
 

@@ -6,8 +6,7 @@ Source: EC2 User Guide, "Tag your Amazon EC2 resources", tag restrictions, read 
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from secgroup.control.quotas import QUOTAS
-from secgroup.control.state import Resource
+from secgroup.control.state import Resource, World
 from secgroup.errors import Ec2Error
 
 _KEY_LENGTH: Final = 128
@@ -40,7 +39,7 @@ def checked(tags: Iterable[Resource]) -> list[dict[str, str]]:
     return [{"Key": key, "Value": value} for key, value in found.items()]
 
 
-def merged(old: Sequence[Resource], new: Sequence[Resource]) -> list[dict[str, Any]]:
+def merged(world: World, old: Sequence[Resource], new: Sequence[Resource]) -> list[dict[str, Any]]:
     """Return the tags of a resource after `new` were given to it.
 
     Raises
@@ -50,12 +49,13 @@ def merged(old: Sequence[Resource], new: Sequence[Resource]) -> list[dict[str, A
 
     """
     by_key = {tag["Key"]: tag["Value"] for tag in (*old, *new)}
-    if len(by_key) > QUOTAS["tags-per-resource"]:
-        raise Ec2Error("too_many_tags")
+    most = world.quota("tags-per-resource")
+    if len(by_key) > most:
+        raise Ec2Error("too_many_tags", most=most)
     return [{"Key": key, "Value": value} for key, value in by_key.items()]
 
 
-def tags_of(request: Resource, resource_type: str) -> list[dict[str, Any]]:
+def tags_of(world: World, request: Resource, resource_type: str) -> list[dict[str, Any]]:
     """Return the tags that `TagSpecifications` gives to what a request makes.
 
     Raises
@@ -70,4 +70,4 @@ def tags_of(request: Resource, resource_type: str) -> list[dict[str, Any]]:
         if named != resource_type:
             raise Ec2Error("tag_specification_of_other_type", named=named, expected=resource_type)
         found += specification.get("Tags") or ()
-    return merged((), checked(found))
+    return merged(world, (), checked(found))

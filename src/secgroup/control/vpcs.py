@@ -222,7 +222,7 @@ def create_vpc(world: World, request: Resource) -> dict[str, Any]:
     """CreateVpc."""
     unserved(request, *_POOLS, "VpcEncryptionControl")
     block = _checked_block(request)
-    tags = tags_of(request, "vpc")
+    tags = tags_of(world, request, "vpc")
     if world.count("Vpc") >= world.quota("vpcs-per-region"):
         raise Ec2Error("too_many_vpcs")
     vpc = create(world, block, tags, is_default=False)
