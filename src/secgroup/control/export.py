@@ -11,24 +11,29 @@ from typing import Any, Final
 from secgroup.control.endpoint import Operation
 from secgroup.control.state import World
 
-#: EC2's describe calls, each with the key of its answer.
+#: EC2's describe calls, each with the key of its answer and the kind that stands there as it is
+#: kept; None where the answer is put together of several.
 CALLS: Final = (
-    ("DescribeVpcs", "Vpcs"),
-    ("DescribeSubnets", "Subnets"),
-    ("DescribeSecurityGroups", "SecurityGroups"),
-    ("DescribeSecurityGroupRules", "SecurityGroupRules"),
-    ("DescribeSecurityGroupVpcAssociations", "SecurityGroupVpcAssociations"),
-    ("DescribeNetworkAcls", "NetworkAcls"),
-    ("DescribeNetworkInterfaces", "NetworkInterfaces"),
-    ("DescribeInstances", "Reservations"),
-    ("DescribeManagedPrefixLists", "PrefixLists"),
-    ("DescribeRouteTables", "RouteTables"),
-    ("DescribeInternetGateways", "InternetGateways"),
-    ("DescribeEgressOnlyInternetGateways", "EgressOnlyInternetGateways"),
-    ("DescribeNatGateways", "NatGateways"),
-    ("DescribeAddresses", "Addresses"),
-    ("DescribeVpcPeeringConnections", "VpcPeeringConnections"),
-    ("DescribeVpcEndpoints", "VpcEndpoints"),
+    ("DescribeVpcs", "Vpcs", "Vpc"),
+    ("DescribeSubnets", "Subnets", "Subnet"),
+    ("DescribeSecurityGroups", "SecurityGroups", "SecurityGroup"),
+    ("DescribeSecurityGroupRules", "SecurityGroupRules", "SecurityGroupRule"),
+    ("DescribeSecurityGroupVpcAssociations", "SecurityGroupVpcAssociations", None),
+    ("DescribeNetworkAcls", "NetworkAcls", "NetworkAcl"),
+    ("DescribeNetworkInterfaces", "NetworkInterfaces", "NetworkInterface"),
+    ("DescribeInstances", "Reservations", None),
+    ("DescribeManagedPrefixLists", "PrefixLists", "ManagedPrefixList"),
+    ("DescribeRouteTables", "RouteTables", "RouteTable"),
+    ("DescribeInternetGateways", "InternetGateways", "InternetGateway"),
+    (
+        "DescribeEgressOnlyInternetGateways",
+        "EgressOnlyInternetGateways",
+        "EgressOnlyInternetGateway",
+    ),
+    ("DescribeNatGateways", "NatGateways", "NatGateway"),
+    ("DescribeAddresses", "Addresses", "Address"),
+    ("DescribeVpcPeeringConnections", "VpcPeeringConnections", "VpcPeeringConnection"),
+    ("DescribeVpcEndpoints", "VpcEndpoints", "VpcEndpoint"),
 )
 
 
@@ -41,7 +46,9 @@ def export(world: World, operations: Mapping[str, Operation]) -> dict[str, Any]:
         By EC2's names.
 
     """
-    found: dict[str, Any] = {key: list(_pages(world, operations[name], key)) for name, key in CALLS}
+    found: dict[str, Any] = {
+        key: list(_pages(world, operations[name], key)) for name, key, _ in CALLS
+    }
     found["PrefixLists"] = [_with_entries(world, each) for each in found["PrefixLists"]]
     found["VpcAttributes"] = list(world.every("DescribeVpcAttributeResult"))
     return {key: value for key, value in found.items() if value}

@@ -7,29 +7,13 @@ member that EC2 describes, and completed by the nouns where it does not say enou
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from secgroup.control.export import CALLS
 from secgroup.control.seed import resources_of
 from secgroup.control.seed_ids import with_ids
 from secgroup.control.state import Resource, World
 from secgroup.model.network import Network
 from secgroup.sources.describe import Answers
 
-#: Under which key of describe output the resources of a kind stand.
-_KEYS: Final = {
-    "Vpc": "Vpcs",
-    "Subnet": "Subnets",
-    "SecurityGroup": "SecurityGroups",
-    "SecurityGroupRule": "SecurityGroupRules",
-    "NetworkAcl": "NetworkAcls",
-    "ManagedPrefixList": "PrefixLists",
-    "NetworkInterface": "NetworkInterfaces",
-    "RouteTable": "RouteTables",
-    "InternetGateway": "InternetGateways",
-    "EgressOnlyInternetGateway": "EgressOnlyInternetGateways",
-    "NatGateway": "NatGateways",
-    "Address": "Addresses",
-    "VpcPeeringConnection": "VpcPeeringConnections",
-    "VpcEndpoint": "VpcEndpoints",
-}
 #: Members that are derived when a resource is shown, and not kept.
 _DERIVED: Final = frozenset(
     {
@@ -81,7 +65,9 @@ def _clear(world: World) -> None:
 def _told(world: World, answers: Answers) -> Mapping[tuple[str, str], Resource]:
     """Return what describe output says of each resource, by kind and id."""
     found: dict[tuple[str, str], Resource] = {}
-    for shape, key in _KEYS.items():
+    for _, key, shape in CALLS:
+        if shape is None:
+            continue
         kind = world.state.kinds[shape]
         for node in answers.nodes[key]:
             kept: dict[str, Any] = {

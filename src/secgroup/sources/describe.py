@@ -20,31 +20,9 @@ from secgroup.net.address import Prefix, parse_prefix
 from secgroup.sources import describe_nouns as nouns
 from secgroup.sources import describe_routes as routes
 from secgroup.sources.describe_groups import read_groups
-from secgroup.sources.describe_properties import plain, unmodelled
+from secgroup.sources.describe_properties import PROPERTIES, plain, unmodelled
 from secgroup.sources.document import Node
 from secgroup.sources.draft import Draft, Noun
-
-#: The keys of describe output that are read, as EC2 spells them.
-KINDS: Final = (
-    "Vpcs",
-    "Subnets",
-    "SecurityGroups",
-    "SecurityGroupRules",
-    "SecurityGroupVpcAssociations",
-    "NetworkAcls",
-    "NetworkInterfaces",
-    "ManagedPrefixLists",
-    "PrefixLists",
-    "RouteTables",
-    "InternetGateways",
-    "EgressOnlyInternetGateways",
-    "NatGateways",
-    "Addresses",
-    "VpcPeeringConnections",
-    "VpcEndpoints",
-    "Reservations",
-    "Instances",
-)
 
 #: Keys of a whole answer that say nothing about the network.
 _OF_THE_ANSWER: Final = ("NextToken", "ResponseMetadata")
@@ -59,7 +37,7 @@ _LIST_ID: Final = re.compile(r"pl-[0-9a-f]{8,17}")
 
 def is_describe(value: Mapping[str, Any]) -> bool:
     """Tell whether a JSON object has a key of describe output that is read."""
-    return any(key in value for key in (*KINDS, *_ATTRIBUTES, _ENTRIES))
+    return any(key in value for key in (*PROPERTIES, *_ATTRIBUTES, _ENTRIES))
 
 
 def is_other_answer(value: Mapping[str, Any]) -> bool:
@@ -75,7 +53,7 @@ class Answers:
     """
 
     def __init__(self) -> None:
-        self.nodes: dict[str, list[Node]] = {key: [] for key in KINDS}
+        self.nodes: dict[str, list[Node]] = {key: [] for key in PROPERTIES}
         self.present: set[str] = set()
         self.dns_support: dict[str, bool] = {}
         self.entries: dict[str, tuple[Node, tuple[Prefix, ...]]] = {}

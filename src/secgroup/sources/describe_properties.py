@@ -99,6 +99,7 @@ _PREFIX_LISTS: Final = _table(
     """,
 )
 
+#: By every key of describe output that is read, as EC2 spells it.
 PROPERTIES: Final[Mapping[str, Properties]] = {
     "Vpcs": _table(
         used="""
