@@ -130,6 +130,41 @@ def test_options_are_each_side_s_own(client: Client) -> None:
     assert not found["AccepterVpcInfo"]["PeeringOptions"]["AllowDnsResolutionFromRemoteVpc"]
 
 
+@pytest.mark.semantics("ec2-peering-tags")
+@pytest.mark.parametrize("place", [{"account_id": OTHER_ACCOUNT}, {"region": "us-east-1"}])
+def test_tags_are_each_side_s_own(client: Client, place: dict[str, str]) -> None:
+    other = client.elsewhere(**place)
+    own, peer = vpc_of(client, "10.0.0.0/16"), vpc_of(other, "10.1.0.0/16")
+    asked = {"PeerOwnerId": other.account_id, "PeerRegion": other.region}
+    tags = [{"Key": "side", "Value": "requester"}]
+    specification = {"ResourceType": "vpc-peering-connection", "Tags": tags}
+    peering_id = ask(client, own, peer, TagSpecifications=[specification], **asked)[
+        "VpcPeeringConnectionId"
+    ]
+    accepted = other("AcceptVpcPeeringConnection", VpcPeeringConnectionId=peering_id)
+    assert accepted["VpcPeeringConnection"]["Tags"] == []
+    theirs = {"Key": "side", "Value": "accepter"}
+    other("CreateTags", Resources=[peering_id], Tags=[theirs])
+    for each, value, not_here in (
+        (client, "requester", "accepter"),
+        (other, "accepter", "requester"),
+    ):
+        (found,) = each("DescribeVpcPeeringConnections")["VpcPeeringConnections"]
+        assert found["Tags"] == [{"Key": "side", "Value": value}]
+        (tag,) = each("DescribeTags")["Tags"]
+        assert (tag["ResourceId"], tag["ResourceType"]) == (peering_id, "vpc-peering-connection")
+        assert tag["Value"] == value
+        filters = [{"Name": "tag:side", "Values": [not_here]}]
+        assert not each("DescribeVpcPeeringConnections", Filters=filters)["VpcPeeringConnections"]
+    other("DeleteTags", Resources=[peering_id])
+    (found,) = client("DescribeVpcPeeringConnections")["VpcPeeringConnections"]
+    assert found["Tags"] == tags
+    with refused("peering_not_found"):
+        client.elsewhere(account_id="777788889999")(
+            "CreateTags", Resources=[peering_id], Tags=[theirs]
+        )
+
+
 def test_connections_of_a_vpc_are_counted() -> None:
     client = new_client(peering_connections_per_vpc=1)
     one, two, three = (vpc_of(client, f"10.{number}.0.0/16") for number in range(3))

@@ -205,6 +205,16 @@ KINDS: Final[tuple[Kind, ...]] = (
         not_found="peering_not_found",
         malformed="peering_id_malformed",
     ),
+    # The tags that the accepter of a peering connection gives it; the requester's are its own.
+    _kind(
+        "AccepterTags",
+        "VpcPeeringConnectionId",
+        "pcx",
+        "vpc-peering-connection",
+        not_found="peering_not_found",
+        malformed="peering_id_malformed",
+        is_own=True,
+    ),
     _kind(
         "VpcEndpoint",
         "VpcEndpointId",

@@ -1,10 +1,13 @@
 """VPC peering connections: asked for, accepted, rejected, deleted; across accounts and regions.
 
-A connection is kept in the world of who asked for it, and described in the accepter's too. What
-each side tells of its blocks is in `peering_blocks`. Source: VPC Peering Guide, "VPC peering
-connection lifecycle"; API reference, CreateVpcPeeringConnection.
+A connection is kept in the world of who asked for it, and described in the accepter's too, where
+only the accepter's tags are kept. What each side tells of its blocks is in `peering_blocks`.
+
+Source: VPC Peering Guide, "VPC peering connection lifecycle"; API reference,
+CreateVpcPeeringConnection.
 """
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from ipaddress import IPv4Network
 from typing import Any, Final
@@ -17,6 +20,7 @@ from secgroup.control.tags import tags_of
 from secgroup.errors import Ec2Error
 
 _KIND: Final = "VpcPeeringConnection"
+_ACCEPTER_TAGS: Final = "AccepterTags"
 _WAITS: Final = timedelta(days=7)
 
 _OPTIONS: Final = {
@@ -78,6 +82,14 @@ def _need(world: World, peering_id: str) -> Row:
     return row
 
 
+def _seen(world: World, row: Row) -> Row:
+    """Return a connection with the tags of this side, as it is shown there."""
+    if (row.account_id, row.region) == (world.account_id, world.region):
+        return row
+    tags = world.get(_ACCEPTER_TAGS, row.resource_id) or {}
+    return replace(row, resource={**row.resource, "Tags": tags.get("Tags", [])})
+
+
 def _put(world: World, row: Row, resource: Resource) -> None:
     """Keep a connection where it belongs, and look again at the routes to it on both sides."""
     world.state.put(row.account_id, row.region, _KIND, resource)
@@ -129,7 +141,7 @@ def create_vpc_peering_connection(world: World, request: Resource) -> dict[str, 
             continue
         if row.resource["Status"]["Code"] == "active":
             raise Ec2Error("peering_exists", resource_id=row.resource_id)
-        return {_KIND: row.resource}
+        return {_KIND: _seen(world, row).resource}
     if len(own) >= world.quota("peering-connections-per-vpc"):
         raise Ec2Error("too_many_peerings", resource_id=vpc["VpcId"])
     found = world.state.find("Vpc", peer_id)
@@ -150,6 +162,9 @@ def create_vpc_peering_connection(world: World, request: Resource) -> dict[str, 
         "Tags": tags,
     }
     world.put(_KIND, connection)
+    if is_good and (owner_id, region) != (world.account_id, world.region):
+        tags_there = {"VpcPeeringConnectionId": connection["VpcPeeringConnectionId"], "Tags": []}
+        world.state.put(owner_id, region, _ACCEPTER_TAGS, tags_there)
     return {_KIND: connection}
 
 
@@ -166,7 +181,7 @@ def accept_vpc_peering_connection(world: World, request: Resource) -> dict[str, 
         "Status": _status("active"),
     }
     _put(world, row, connection)
-    return {_KIND: connection}
+    return {_KIND: _seen(world, replace(row, resource=connection)).resource}
 
 
 def _waiting(world: World, peering_id: str, wanted: str) -> Row:
@@ -209,7 +224,7 @@ def describe_vpc_peering_connections(world: World, request: Resource) -> dict[st
     ids = request.get("VpcPeeringConnectionIds")
     if ids:
         rows = sorted({id_: _need(world, id_) for id_ in ids}.values(), key=lambda r: r.sequence)
-    return describe(world, request, _DESCRIBE, rows)
+    return describe(world, request, _DESCRIBE, [_seen(world, row) for row in rows])
 
 
 def modify_vpc_peering_connection_options(world: World, request: Resource) -> dict[str, Any]:

@@ -31,12 +31,16 @@ def _tagged(world: World, request: Resource) -> list[tuple[Kind, Resource]]:
         raise Ec2Error("missing_parameter", name="resourceIdSet")
     if len(ids) > _RESOURCES_MAX:
         raise Ec2Error("too_many_resources", most=_RESOURCES_MAX)
-    kinds = {kind.prefix: kind for kind in world.state.kinds.values() if kind.resource_type}
+    tagged = [kind for kind in world.state.kinds.values() if kind.resource_type]
     found = []
     for resource_id in ids:
-        kind = kinds.get(resource_id.rpartition("-")[0])
-        if kind is None:
+        prefix = resource_id.rpartition("-")[0]
+        kinds = [kind for kind in tagged if kind.prefix == prefix]
+        if not kinds:
             raise Ec2Error("id_invalid", resource_id=resource_id)
+        # A peering connection is of one kind where it was asked for, of another where accepted.
+        there = (kind for kind in kinds if world.get(kind.shape, resource_id) is not None)
+        kind = next(there, kinds[0])
         found.append((kind, world.need(kind.shape, resource_id)))
     return found
 
