@@ -66,6 +66,7 @@ bpf: $(STAMP)
 	  -ffile-prefix-map=$(CURDIR)/$(BPF)/src/= -fdebug-compilation-dir=. \
 	  -c $(BPF)/src/secgroup.bpf.c -o $(BPF)/secgroup.bpf.o
 	llvm-strip -g $(BPF)/secgroup.bpf.o
+	$(BIN)/python -m tools.bpf_record
 
 clean:
 	rm -rf $(VENV) .clients .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
