@@ -40,9 +40,10 @@ _FIRST_BITS: Final = 12
 #: How full the index may be before it begins to grow, and before it has to have grown.
 _BEGIN: Final = 0.52
 _END: Final = 0.75
-#: Slots that are split at once, and how many a packet that is decided pays for.
+#: Slots that are split at once, and how many a packet that is decided pays for: when all of them
+#: make entries the index has grown at 0.72.
 _SLOTS: Final = 8192
-_SLOTS_A_PACKET: Final = 8
+_SLOTS_A_PACKET: Final = 5
 #: Timeouts at least this long would outlive the 32 bits of a record's time.
 _LONGEST_MS: Final = 1 << 31
 #: What the bits of a record that name its set of timeouts have room for.
