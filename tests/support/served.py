@@ -4,7 +4,7 @@ import io
 import json
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPConnection
@@ -20,6 +20,7 @@ from secgroup.api.exchange import Door
 from secgroup.api.server import bound, new_server
 from secgroup.control.beginning import begin
 from secgroup.control.endpoint import Endpoint
+from secgroup.dataplane.base import Devices
 from tests.support.worlds import ACCOUNT, REGION, Memory, new_state
 
 
@@ -62,11 +63,13 @@ class Served:
         service: str = "ec2",
         *,
         key: str = ACCOUNT,
+        secret: str = "secret",
         region: str = REGION,
         unchecked: bool = False,
     ) -> Any:
         """Return a client of boto3's that does not try again."""
-        return boto3.client(service, **self.options(key, region, unchecked=unchecked))
+        options = self.options(key, region, unchecked=unchecked)
+        return boto3.client(service, **options | {"aws_secret_access_key": secret})
 
     def options(
         self, key: str = ACCOUNT, region: str = REGION, *, unchecked: bool = False
@@ -114,6 +117,8 @@ def served(
     *,
     credentials: Mapping[str, Credential] | None = None,
     plane: Plane | None = None,
+    devices: Devices | None = None,
+    gauges: Callable[[], str] = lambda: "",
     endpoint: Endpoint | None = None,
 ) -> Iterator[Served]:
     """Serve an endpoint, or a new one in memory."""
@@ -122,6 +127,8 @@ def served(
         endpoint=endpoint or Endpoint(state=new_state(), store=Memory(), begin=begin),
         door=Door(credentials=credentials, account_id=ACCOUNT, loopback_only=credentials is None),
         plane=plane,
+        devices=devices,
+        gauges=gauges,
         log=log,
     )
     started = threading.Event()

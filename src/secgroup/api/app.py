@@ -19,12 +19,14 @@ from starlette.requests import Request as HttpRequest
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from secgroup.api import devices
 from secgroup.api.errors import fault_of
 from secgroup.api.exchange import Door, Exchange, refuse, respond
 from secgroup.api.metrics import Metrics
 from secgroup.api.request import Request
 from secgroup.control.endpoint import Endpoint
-from secgroup.errors import Ec2Error, InputError
+from secgroup.dataplane.base import Devices
+from secgroup.errors import DataPlaneError, Ec2Error, InputError, OutputError
 
 #: How large the body of a request may be, and how long it may take to come.
 REQUEST_BYTES: Final = 1 << 20
@@ -74,6 +76,10 @@ class Application:
     endpoint : Endpoint
     door : Door
     plane : Plane or None
+    devices : Devices or None
+        The plane, where it stands before devices.
+    gauges : callable
+        More lines for the page of metrics.
     log : text stream or None
         Where each request becomes a line of JSON.
 
@@ -82,6 +88,8 @@ class Application:
     endpoint: Endpoint
     door: Door
     plane: Plane | None = None
+    devices: Devices | None = None
+    gauges: Callable[[], str] = lambda: ""
     log: IO[str] | None = None
     metrics: Metrics = field(default_factory=Metrics)
     #: Operations are one after the other anyway; packets need not wait for them.
@@ -157,9 +165,33 @@ class Application:
             return _said(400, str(error))
         return Response(body, media_type=kind)
 
+    async def show_devices(self, request: HttpRequest) -> Response:
+        """List the devices of interfaces, give an interface one, or take it away."""
+        if self.devices is None:
+            return _said(
+                404, "no plane of this server stands before devices (expected serve --plane bpf)"
+            )
+        try:
+            body = await body_of(request.scope, request.receive, REQUEST_BYTES)
+            asked = _request(request.scope, body)
+            account_id = self.door.identify(asked).caller.account_id
+        except Ec2Error as error:
+            return _refused(error)
+        loop = asyncio.get_running_loop()
+        what = (self.endpoint, self.devices, request.method, account_id, body, asked.now)
+        try:
+            kind, told = await loop.run_in_executor(self.operations, devices.answer, *what)
+        except InputError as error:
+            return _said(400, str(error))
+        except (DataPlaneError, OutputError) as error:
+            return _said(409, str(error))
+        return Response(told, media_type=kind)
+
     async def show_metrics(self, request: HttpRequest) -> Response:  # noqa: ARG002
         """Answer with the server's metrics."""
-        return PlainTextResponse(self.metrics.page(), media_type="text/plain; version=0.0.4")
+        loop = asyncio.get_running_loop()
+        more = await loop.run_in_executor(self.packets, self.gauges)
+        return PlainTextResponse(self.metrics.page() + more, media_type="text/plain; version=0.0.4")
 
     async def healthz(self, request: HttpRequest) -> Response:  # noqa: ARG002
         """Answer that the server answers."""
@@ -188,6 +220,7 @@ def create_app(application: Application) -> Starlette:
             Route("/", _Ec2(application)),
             Route("/_secgroup/decide", application.decide, methods=["POST"]),
             Route("/_secgroup/connections", application.connections, methods=["GET"]),
+            Route(devices.PATH, application.show_devices, methods=["GET", "POST", "DELETE"]),
             Route("/metrics", application.show_metrics, methods=["GET"]),
             Route("/healthz", application.healthz, methods=["GET"]),
         ]

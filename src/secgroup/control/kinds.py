@@ -240,6 +240,8 @@ KINDS: Final[tuple[Kind, ...]] = (
         indexes=("ResourceId",),
         not_found="flow_log_not_found",
     ),
+    # The device of this machine that an interface has; none of EC2's.
+    _kind("Device", "NetworkInterfaceId", "device", is_own=True),
     # What a request with a ClientToken was answered; none of EC2's.
     _kind("ClientToken", "Token", "token", is_own=True),
 )
