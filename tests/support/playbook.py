@@ -3,12 +3,15 @@
     assert Playbook(network, "web") >> inward(syn) << Reason.NEW >> after(350) >> ...
 
 A mismatch prints the transcript that was expected beside the one that happened; a playbook that
-no test has asserted fails that test.
+no test has asserted fails that test. It runs on the definition, or on what `on` makes of its
+network.
 """
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
-from secgroup.decision import Reason
+from secgroup.decision import Decision, Reason
 from secgroup.lessons.story import Change, Line, Send, Step, Story, Wait, tell
 from secgroup.lessons.transcript import described
 from secgroup.model.network import Network
@@ -17,6 +20,16 @@ from secgroup.net.packet import Datagram
 from secgroup.reference.memory import AS_DOCUMENTED, Switches
 
 _open: list["Playbook"] = []
+
+
+class Player(Protocol):
+    """What else a playbook may run on."""
+
+    def change(self, network: Network) -> None: ...
+
+    def decide(
+        self, interface_id: str, direction: Direction, packet: Datagram, time_ms: int
+    ) -> Decision: ...
 
 
 def forgotten() -> int:
@@ -50,9 +63,16 @@ def after(seconds: float) -> Wait:
 
 class Playbook:
     def __init__(
-        self, network: Network, at: str, *, switches: Switches = AS_DOCUMENTED, start_ms: int = 0
+        self,
+        network: Network,
+        at: str,
+        *,
+        switches: Switches = AS_DOCUMENTED,
+        start_ms: int = 0,
+        on: Callable[[Network, Switches], Player] | None = None,
     ) -> None:
         self.network, self.at, self.switches, self.start_ms = network, at, switches, start_ms
+        self.on = on
         self.steps: list[Step] = []
         self._sent: Sent | None = None
         self.transcript = ""
@@ -87,7 +107,9 @@ class Playbook:
         story = Story(
             name="playbook", network=self.network, steps=tuple(self.steps), switches=self.switches
         )
-        return tell(story, start_ms=self.start_ms)
+        if self.on is None:
+            return tell(story, start_ms=self.start_ms)
+        return tuple(told_on(self.on(self.network, self.switches), story, self.start_ms))
 
     def __bool__(self) -> bool:
         lines = self.lines()
@@ -96,6 +118,20 @@ class Playbook:
 
     def __repr__(self) -> str:
         return f"\n{self.transcript}\n"
+
+
+def told_on(player: Player, story: Story, now_ms: int) -> Iterator[Line]:
+    """Run a story as `tell` does, on something else than the definition."""
+    for step in story.steps:
+        decision = None
+        if isinstance(step, Change):
+            player.change(step.network)
+        elif isinstance(step, Wait):
+            now_ms += step.ms
+        else:
+            decision = player.decide(step.interface_id, step.direction, step.packet, now_ms)
+        yield Line(time_ms=now_ms, step=step, decision=decision)
+        now_ms += isinstance(step, Send)
 
 
 def written(line: Line) -> str:

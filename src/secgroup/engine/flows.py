@@ -156,7 +156,9 @@ class FlowStore:
             raise InputError(
                 f"there have been {len(rows)} sets of idle timeouts (expected {_MOST_TIMEOUTS})"
             )
-        self.flows = self.flows._replace(timeouts_ms=np.concatenate(rows))
+        # A network without interfaces has no sets.
+        joined = np.concatenate([np.zeros(0, dtype=np.int64), *rows])
+        self.flows = self.flows._replace(timeouts_ms=joined)
 
     def live(self) -> NDArray[np.int64]:
         """Return the numbers of the entries that are alive now."""

@@ -1,0 +1,65 @@
+"""docs/supported.md: what each subject can do, from the tests that show it.
+
+A cell says yes because the tests that require the capability ran on that subject; where it is
+closed it says why. `text` needs no run: every test of the suite is a function with a mark.
+"""
+
+import importlib
+import pkgutil
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import tests.conformance
+from tests.conformance.capability import Capability
+from tests.conformance.subjects import SUBJECTS
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "supported.md"
+
+_HEAD = """# What is supported where
+
+<!-- Written by `python -m tests.conformance`; do not edit. -->
+
+One suite, `tests/conformance`, asks every subject the same: %s.
+A capability is there when every test that requires it passes; the number says how many do.
+Where there is none, the sentence below the table says why.
+"""
+
+
+def required() -> Mapping[Capability, int]:
+    """How many test functions require each capability."""
+    return Counter(
+        capability
+        for function in _tests()
+        for mark in getattr(function, "pytestmark", ())
+        if mark.name == "requires"
+        for capability in mark.args
+    )
+
+
+def _tests() -> Iterator[object]:
+    for module in pkgutil.iter_modules(tests.conformance.__path__):
+        if module.name.startswith("test_"):
+            found = importlib.import_module(f"tests.conformance.{module.name}")
+            yield from (value for name, value in vars(found).items() if name.startswith("test_"))
+
+
+def text() -> str:
+    """Return the page."""
+    counts = required()
+    head = _HEAD % ", ".join(f"*{name}*, {about}" for name, (_, _, about) in SUBJECTS.items())
+    lines = [head, f"| | tests | {' | '.join(SUBJECTS)} |", "|---|---|" + "---|" * len(SUBJECTS)]
+    reasons: dict[str, int] = {}
+    for capability in Capability:
+        cells = []
+        for subject, _, _ in SUBJECTS.values():
+            why = subject.closed.get(capability)
+            cells.append("yes" if why is None else f"no [{_number(reasons, why)}]")
+        lines.append(f"| {capability.value} | {counts[capability]} | {' | '.join(cells)} |")
+    lines.append("")
+    lines += [f"{number}. {why[0].upper()}{why[1:]}." for why, number in reasons.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _number(reasons: dict[str, int], why: str) -> int:
+    return reasons.setdefault(why, len(reasons) + 1)
