@@ -95,12 +95,14 @@ def changed(request: Request, **members: Any) -> Request:
     return Request(**(kept | members))
 
 
+@pytest.mark.semantics("ec2-signature")
 def test_signed_request_is_from_the_user_of_its_key(monkeypatch: pytest.MonkeyPatch) -> None:
     found = verified(signed(monkeypatch), KNOWN)
     assert (found.access_key, found.user) == ("AKIA1", "ada")
     assert (found.caller.account_id, found.caller.region) == ("111122223333", "eu-west-1")
 
 
+@pytest.mark.semantics("ec2-signature")
 def test_presigned_request_is_from_the_user_of_its_key(monkeypatch: pytest.MonkeyPatch) -> None:
     found = verified(signed(monkeypatch, expires=60), KNOWN)
     assert found.user == "ada"
@@ -117,6 +119,7 @@ def test_session_token_must_be_the_one_of_the_key(monkeypatch: pytest.MonkeyPatc
         verified(signed(monkeypatch, key="AKIA1", token="token"), KNOWN)
 
 
+@pytest.mark.semantics("ec2-signature")
 @pytest.mark.parametrize("expires", [None, 3600])
 def test_wrong_secret_does_not_match(monkeypatch: pytest.MonkeyPatch, expires: int | None) -> None:
     with pytest.raises(Ec2Error, match="wrong_signature"):
@@ -130,6 +133,7 @@ def _other_header(request: Request, name: str, value: str) -> Request:
     )
 
 
+@pytest.mark.semantics("ec2-signature")
 @pytest.mark.parametrize(
     "change",
     [
@@ -173,6 +177,7 @@ def test_header_of_amazons_that_was_not_signed_is_refused(
         verified(more, KNOWN)
 
 
+@pytest.mark.semantics("ec2-signature-time")
 @pytest.mark.parametrize(
     ("seconds", "expires", "is_good"),
     [
@@ -196,6 +201,7 @@ def test_request_is_good_for_five_minutes_or_until_it_expires(
         verified(request, KNOWN)
 
 
+@pytest.mark.semantics("ec2-signature")
 def test_key_that_is_not_known_and_no_key_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(Ec2Error, match="unknown_access_key"):
         verified(signed(monkeypatch, key="AKIA9", secret="s3cret/+="), KNOWN)
@@ -228,6 +234,7 @@ def test_signature_that_is_incomplete_is_refused(
         verified(_other_header(signed(monkeypatch), "authorization", header), KNOWN)
 
 
+@pytest.mark.semantics("ec2-signature-time")
 @pytest.mark.parametrize("expires", ["0", "604801", "-1", "1e3", "", "9" * 5000])
 def test_presigned_for_longer_than_a_week_is_refused(
     monkeypatch: pytest.MonkeyPatch, expires: str

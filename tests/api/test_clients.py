@@ -26,6 +26,7 @@ def test_caller_identity_is_the_account_of_the_key(server: Served) -> None:
     assert other["Account"] == "111122223333"
 
 
+@pytest.mark.semantics("ec2-error-form")
 def test_error_is_the_one_that_ec2_gives(server: Served) -> None:
     with pytest.raises(ClientError) as caught:
         server.client().describe_security_groups(GroupIds=["sg-00000000"])
@@ -50,6 +51,7 @@ def test_operation_that_is_not_served_says_so(server: Served) -> None:
     assert "not served by this endpoint" in error["Message"]
 
 
+@pytest.mark.semantics("ec2-request-ids")
 def test_request_ids_are_unique_and_in_the_header_too(server: Served) -> None:
     client = server.client()
     answers = [client.describe_security_groups()["ResponseMetadata"] for _ in range(20)]
@@ -87,6 +89,7 @@ def test_resource_of_boto3_reads_what_it_wrote(server: Served) -> None:
         group.reload()
 
 
+@pytest.mark.semantics("ec2-page-tokens")
 def test_paginator_sees_every_group_once(server: Served) -> None:
     made = {make_group(server, f"page-{number}") for number in range(12)}
     pages = list(

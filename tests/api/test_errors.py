@@ -71,6 +71,7 @@ def test_fault_is_expected_by_a_test(name: str) -> None:
     assert is_expected(name)
 
 
+@pytest.mark.semantics("ec2-error-form")
 @pytest.mark.parametrize("name", sorted(FAULTS))
 def test_fault_has_a_code_a_source_and_a_status_of_its_class(name: str) -> None:
     fault = FAULTS[name]

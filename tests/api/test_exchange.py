@@ -44,6 +44,7 @@ def answered(
 VERSION = "Version=2016-11-15"
 
 
+@pytest.mark.semantics("ec2-error-actions")
 @pytest.mark.parametrize(
     ("asked", "fault"),
     [
@@ -77,6 +78,7 @@ def test_form_needs_no_type() -> None:
     assert found.status == 200
 
 
+@pytest.mark.semantics("ec2-error-form")
 @pytest.mark.parametrize(
     "problem",
     [KeyError("a"), InternalError("b"), OutputError("the disk is full"), RecursionError()],

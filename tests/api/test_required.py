@@ -39,6 +39,7 @@ FOUND = [
 ]
 
 
+@pytest.mark.semantics("ec2-error-parameters")
 @pytest.mark.parametrize(
     ("name", "where", "request_"), FOUND, ids=[name + where for name, where, _ in FOUND]
 )

@@ -74,6 +74,7 @@ def test_answer_of_sts_is_enveloped_as_its_protocol_says() -> None:
     assert found == result
 
 
+@pytest.mark.semantics("ec2-error-form")
 @pytest.mark.parametrize(("protocol", "parser"), [("ec2", EC2QueryParser), ("query", QueryParser)])
 def test_error_is_read_by_botocore(protocol: str, parser: type) -> None:
     body = error(protocol, code="X.Y", message='a <b> "c" \x00', status=400, request_id="request-1")
@@ -128,6 +129,7 @@ def test_result_that_is_not_of_its_shape_is_our_fault(name: str, result: Any) ->
 CREATE = "GroupName=a&GroupDescription=b&"
 
 
+@pytest.mark.semantics("ec2-error-parameters")
 @pytest.mark.parametrize(
     ("name", "text", "fault"),
     [

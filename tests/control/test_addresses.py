@@ -20,6 +20,7 @@ def interface(client: Client, **asked: Any) -> dict[str, Any]:
     return made
 
 
+@pytest.mark.semantics("ec2-address-release")
 def test_address_is_allocated_associated_taken_back_and_released(client: Client) -> None:
     address = client("AllocateAddress", Domain="vpc")
     made = interface(client)
@@ -49,6 +50,19 @@ def test_address_is_allocated_associated_taken_back_and_released(client: Client)
         client("DescribeAddresses", PublicIps=[address["PublicIp"]])
 
 
+@pytest.mark.semantics("ec2-address-release")
+def test_address_of_an_instance_in_a_default_vpc_is_released_at_once(client: Client) -> None:
+    launch = {"ImageId": "ami-00000001", "MinCount": 1, "MaxCount": 1}
+    (instance,) = client("RunInstances", **launch)["Instances"]
+    address = {"AllocationId": client("AllocateAddress")["AllocationId"]}
+    client("AssociateAddress", InstanceId=instance["InstanceId"], **address)
+    client("ReleaseAddress", **address)
+    assert client("DescribeAddresses")["Addresses"] == []
+    (found,) = client("DescribeNetworkInterfaces")["NetworkInterfaces"]
+    assert "AllocationId" not in found.get("Association", {})
+
+
+@pytest.mark.semantics("ec2-address-associate")
 def test_address_moves_unless_that_is_refused(client: Client) -> None:
     one, two = interface(client), interface(client)
     address = client("AllocateAddress")["AllocationId"]
@@ -71,6 +85,7 @@ def test_address_moves_unless_that_is_refused(client: Client) -> None:
     assert "AssociationId" not in free
 
 
+@pytest.mark.semantics("ec2-address-associate", "ec2-address-gateway")
 def test_address_needs_a_gateway_and_one_interface_of_an_instance(client: Client) -> None:
     vpc = client("CreateVpc", CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
     subnet = client("CreateSubnet", VpcId=vpc, CidrBlock="10.0.0.0/24")["Subnet"]["SubnetId"]
@@ -96,6 +111,7 @@ def test_address_needs_a_gateway_and_one_interface_of_an_instance(client: Client
         client("AssociateAddress", AllocationId=address)
 
 
+@pytest.mark.semantics("ec2-quotas")
 def test_addresses_are_counted_and_of_amazon(client: Client) -> None:
     for _ in range(5):
         client("AllocateAddress")
@@ -109,6 +125,7 @@ def test_addresses_are_counted_and_of_amazon(client: Client) -> None:
     assert len({each["PublicIp"] for each in found}) == 5
 
 
+@pytest.mark.semantics("ec2-address-gateway")
 def test_gateway_stays_while_a_public_address_is_mapped(client: Client) -> None:
     made = interface(client)
     address = client("AllocateAddress")["AllocationId"]
@@ -122,6 +139,7 @@ def test_gateway_stays_while_a_public_address_is_mapped(client: Client) -> None:
         )
 
 
+@pytest.mark.semantics("ec2-eni-managed")
 def test_address_of_a_nat_gateway_stays_with_it() -> None:
     client = new_client()
     (subnet, *_) = client("DescribeSubnets")["Subnets"]

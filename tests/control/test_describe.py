@@ -48,6 +48,7 @@ def by(name: str, *values: str) -> dict[str, object]:
     return {"Name": name, "Values": list(values)}
 
 
+@pytest.mark.semantics("ec2-filter-values")
 def test_filter_of_an_indexed_member_answers_as_looking_at_every_resource_would(
     world: World,
 ) -> None:
@@ -61,6 +62,28 @@ def test_filter_of_an_indexed_member_answers_as_looking_at_every_resource_would(
     assert ids(world, Filters=[by("subnet-id", *named)]) == [2, 7]
 
 
+@pytest.mark.semantics("ec2-filter-values")
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [
+        ("n?", ["n1", "n*"]),
+        ("n*", ["n1", "n*", "n10"]),
+        (r"n\*", ["n*"]),
+        (r"n\?", []),
+        ("N1", []),
+        ("1", []),
+    ],
+)
+def test_value_of_a_filter_is_a_pattern_in_which_case_counts(
+    world: World, value: str, found: list[str]
+) -> None:
+    how = Describe(kind="Region", result="Regions", filters={"region-name": "RegionName"})
+    listed = [{"RegionName": name} for name in ("n1", "n*", "n10")]
+    answer = describe(world, {"Filters": [by("region-name", value)]}, how, listed)
+    assert [each["RegionName"] for each in answer["Regions"]] == found
+
+
+@pytest.mark.semantics("ec2-page-tokens")
 def test_pages_go_on_behind_the_last_shown_though_others_are_made_and_deleted(
     world: World,
 ) -> None:
@@ -71,6 +94,7 @@ def test_pages_go_on_behind_the_last_shown_though_others_are_made_and_deleted(
     assert ids(world, MaxResults=5, NextToken=first["NextToken"]) == [7]
 
 
+@pytest.mark.semantics("ec2-filter-values", "ec2-page-tokens")
 @pytest.mark.parametrize(
     ("request_", "fault"),
     [

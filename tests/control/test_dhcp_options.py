@@ -12,6 +12,7 @@ def client() -> Client:
     return new_client()
 
 
+@pytest.mark.semantics("ec2-dhcp")
 def test_options_are_given_to_a_vpc_and_taken_back(client: Client) -> None:
     (vpc,) = client("DescribeVpcs")["Vpcs"]
     given = [{"Key": "domain-name-servers", "Values": ["10.0.0.2", "10.0.0.3"]}]

@@ -20,6 +20,7 @@ def default(client: Client) -> tuple[str, list[str]]:
     return vpc["VpcId"], [each["SubnetId"] for each in client("DescribeSubnets")["Subnets"]]
 
 
+@pytest.mark.semantics("ec2-endpoint-gateway")
 def test_gateway_endpoint_stands_in_its_route_tables(client: Client) -> None:
     vpc, _ = default(client)
     (main,) = [each["RouteTableId"] for each in client("DescribeRouteTables")["RouteTables"]]
@@ -58,6 +59,7 @@ def test_gateway_endpoint_stands_in_its_route_tables(client: Client) -> None:
         client("DescribeVpcEndpoints", VpcEndpointIds=[made["VpcEndpointId"]])
 
 
+@pytest.mark.semantics("ec2-endpoint-interface")
 def test_interface_endpoint_has_an_interface_in_each_subnet(client: Client) -> None:
     vpc, subnets = default(client)
     asked = {"VpcId": vpc, "ServiceName": SQS, "VpcEndpointType": "Interface"}
@@ -85,6 +87,7 @@ def test_interface_endpoint_has_an_interface_in_each_subnet(client: Client) -> N
     assert interfaces() == []
 
 
+@pytest.mark.semantics("ec2-endpoint-interface")
 def test_endpoint_that_cannot_be_is_refused(client: Client) -> None:
     vpc, subnets = default(client)
     same = client(
@@ -111,6 +114,7 @@ def test_endpoint_that_cannot_be_is_refused(client: Client) -> None:
         )
 
 
+@pytest.mark.semantics("ec2-quotas")
 def test_endpoints_are_counted() -> None:
     client = new_client(gateway_endpoints_per_region=1)
     vpc, _ = default(client)

@@ -60,6 +60,7 @@ def test_same_flow_log_twice_exists_and_other_destination_does_not(client: Clien
     assert client("CreateFlowLogs", **VPC, **other)["Unsuccessful"] == []
 
 
+@pytest.mark.semantics("ec2-quotas")
 def test_flow_logs_over_the_quota_are_unsuccessful() -> None:
     client = new_client(flow_logs_per_resource=1)
     with client.endpoint.state.change():
@@ -71,6 +72,7 @@ def test_flow_logs_over_the_quota_are_unsuccessful() -> None:
     assert refusal["Error"]["Code"] == "FlowLogsLimitExceeded"
 
 
+@pytest.mark.semantics("endpoint-flow-7")
 def test_deleted_flow_log_is_gone_and_unknown_one_is_unsuccessful(client: Client) -> None:
     (flow_log_id,) = client("CreateFlowLogs", **VPC, **S3)["FlowLogIds"]
     answer = client("DeleteFlowLogs", FlowLogIds=[flow_log_id, "fl-00000000000000009"])
@@ -108,6 +110,7 @@ def test_describe_filters_by_each_documented_name(client: Client) -> None:
         assert len(found["FlowLogs"]) == count
 
 
+@pytest.mark.semantics("endpoint-flow-8")
 @pytest.mark.parametrize(
     ("change", "fault"),
     [

@@ -99,6 +99,7 @@ def client() -> Client:
     return new_client()
 
 
+@pytest.mark.semantics("ec2-error-ids")
 @pytest.mark.parametrize(
     ("name", "member", "prefix", "malformed", "missing"), ROWS, ids=[row[0] for row in ROWS]
 )

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.worlds import NOW, Client, new_client, refused
+from secgroup.control.networks import Networks
+from tests.support.worlds import NOW, REGION, Client, new_client, refused
 
 AMI = "ami-00000000000000001"
 
@@ -29,6 +30,7 @@ def described(client: Client, **asked: Any) -> list[dict[str, Any]]:
     ]
 
 
+@pytest.mark.semantics("ec2-run-defaults")
 def test_instances_launch_into_a_default_subnet_with_public_addresses(client: Client) -> None:
     first, second = launch(client, MaxCount=2)
     assert first["State"] == {"Code": 16, "Name": "running"}
@@ -43,6 +45,7 @@ def test_instances_launch_into_a_default_subnet_with_public_addresses(client: Cl
     assert described(client) == [first, second]
 
 
+@pytest.mark.semantics("ec2-run-interfaces")
 def test_interfaces_of_a_launch_are_made_or_taken(client: Client) -> None:
     (subnet, *_) = client("DescribeSubnets")["Subnets"]
     kept = client("CreateNetworkInterface", SubnetId=subnet["SubnetId"])["NetworkInterface"]
@@ -78,6 +81,7 @@ def test_interfaces_of_a_launch_are_made_or_taken(client: Client) -> None:
     assert left[0]["Status"] == "available"
 
 
+@pytest.mark.semantics("ec2-run-whole")
 @pytest.mark.parametrize(
     ("asked", "fault"),
     [
@@ -112,6 +116,7 @@ def test_launch_that_cannot_be_is_refused_whole(
     assert client("DescribeNetworkInterfaces")["NetworkInterfaces"] == []
 
 
+@pytest.mark.semantics("ec2-run-defaults")
 def test_launch_needs_a_subnet(client: Client) -> None:
     for subnet in client("DescribeSubnets")["Subnets"]:
         client("DeleteSubnet", SubnetId=subnet["SubnetId"])
@@ -126,6 +131,7 @@ def test_launch_needs_a_subnet(client: Client) -> None:
         launch(client)
 
 
+@pytest.mark.semantics("ec2-stop")
 def test_stopped_instance_gives_its_public_address_back(client: Client) -> None:
     (instance,) = launch(client, SecurityGroups=["default"])
     asked = {"InstanceIds": [instance["InstanceId"]]}
@@ -137,6 +143,7 @@ def test_stopped_instance_gives_its_public_address_back(client: Client) -> None:
     (now,) = described(client)
     assert "PublicIpAddress" not in now
     assert now["PrivateIpAddress"] == instance["PrivateIpAddress"]
+    assert now["SecurityGroups"] == instance["SecurityGroups"]
     assert client("DescribeInstanceStatus")["InstanceStatuses"] == []
     (status,) = client("DescribeInstanceStatus", IncludeAllInstances=True)["InstanceStatuses"]
     assert status["InstanceStatus"] == {"Status": "not-applicable"}
@@ -147,6 +154,17 @@ def test_stopped_instance_gives_its_public_address_back(client: Client) -> None:
     assert status["SystemStatus"]["Status"] == "ok"
 
 
+@pytest.mark.semantics("ec2-stop-rules")
+def test_stopped_instance_changes_nothing_of_what_packets_meet(client: Client) -> None:
+    private = {"DeviceIndex": 0, "AssociatePublicIpAddress": False}
+    (instance,) = launch(client, NetworkInterfaces=[private])
+    before = Networks(client.endpoint.state)[REGION]
+    assert instance["InstanceId"] in {each.instance_id for each in before.interfaces.values()}
+    client("StopInstances", InstanceIds=[instance["InstanceId"]])
+    assert Networks(client.endpoint.state)[REGION] == before
+
+
+@pytest.mark.semantics("ec2-terminate")
 def test_terminated_instance_is_remembered_for_an_hour(client: Client) -> None:
     (instance,) = launch(client)
     asked = {"InstanceIds": [instance["InstanceId"]]}
@@ -166,6 +184,7 @@ def test_terminated_instance_is_remembered_for_an_hour(client: Client) -> None:
     assert len(client("DescribeInstances")["Reservations"]) == 1
 
 
+@pytest.mark.semantics("ec2-instance-attributes")
 def test_attributes_of_an_instance_are_those_of_its_primary_interface(client: Client) -> None:
     (instance,) = launch(client)
     asked = {"InstanceId": instance["InstanceId"]}
@@ -248,6 +267,7 @@ def test_every_documented_filter_of_instances_is_taken(client: Client) -> None:
         client("DescribeInstanceStatus", Filters=[{"Name": name, "Values": ["no"]}])
 
 
+@pytest.mark.semantics("ec2-instance-types")
 def test_types_tell_their_tracking_timeouts(client: Client) -> None:
     found = client("DescribeInstanceTypes", InstanceTypes=["m8i.large", "m5.large", "t2.micro"])
     told = {each["InstanceType"]: each["NetworkInfo"] for each in found["InstanceTypes"]}
@@ -290,6 +310,7 @@ def test_any_image_is_one(client: Client) -> None:
     assert client("DescribeImages", Owners=["self"])["Images"] == []
 
 
+@pytest.mark.semantics("ec2-terminate")
 def test_instance_that_is_in_a_state_stays_as_it_is(client: Client) -> None:
     (made,) = client("RunInstances", ImageId=AMI, MinCount=1, MaxCount=1)["Instances"]
     asked = {"InstanceIds": [made["InstanceId"]]}
@@ -305,6 +326,7 @@ def test_instance_that_is_in_a_state_stays_as_it_is(client: Client) -> None:
         assert client("DescribeInstances", **asked)["Reservations"] == before
 
 
+@pytest.mark.semantics("ec2-run-whole")
 def test_launch_of_more_than_the_region_has_room_for_is_refused_at_once(client: Client) -> None:
     with refused("too_many_interfaces"):
         client("RunInstances", ImageId=AMI, MinCount=1, MaxCount=(1 << 31) - 1)

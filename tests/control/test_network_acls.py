@@ -44,11 +44,13 @@ def add(client: Client, acl: dict[str, Any], **asked: Any) -> None:
     client("CreateNetworkAclEntry", NetworkAclId=acl["NetworkAclId"], **kept)
 
 
+@pytest.mark.semantics("ec2-acl-new")
 def test_new_acl_refuses_everything(acl: dict[str, Any]) -> None:
     assert acl["Entries"] == [{**DENY, "Egress": True}, {**DENY, "Egress": False}]
     assert (acl["IsDefault"], acl["Associations"]) == (False, [])
 
 
+@pytest.mark.semantics("ec2-acl-entries")
 def test_entries_stand_by_direction_and_number_with_canonical_blocks(
     client: Client, acl: dict[str, Any]
 ) -> None:
@@ -65,6 +67,7 @@ def test_entries_stand_by_direction_and_number_with_canonical_blocks(
     assert found[1]["Protocol"] == "6"
 
 
+@pytest.mark.semantics("ec2-acl-protocols")
 @pytest.mark.parametrize(
     ("asked", "kept"),
     [
@@ -95,6 +98,7 @@ def test_entry_keeps_what_its_protocol_has_use_for(
     assert {key: value for key, value in entry.items() if key not in plain} == kept
 
 
+@pytest.mark.semantics("ec2-acl-entries", "ec2-acl-protocols")
 @pytest.mark.parametrize(
     ("asked", "fault"),
     [
@@ -123,6 +127,7 @@ def test_entry_that_cannot_be_is_refused(
     assert len(entries(client, acl)) == 1
 
 
+@pytest.mark.semantics("ec2-acl-entries")
 def test_entry_is_replaced_and_deleted_by_direction_and_number(
     client: Client, acl: dict[str, Any]
 ) -> None:
@@ -141,6 +146,7 @@ def test_entry_is_replaced_and_deleted_by_direction_and_number(
         client("DeleteNetworkAclEntry", Egress=False, **{**asked, "RuleNumber": 32767})
 
 
+@pytest.mark.semantics("ec2-quotas", "ec2-acl-quota")
 def test_entries_and_acls_are_counted() -> None:
     client = new_client(rules_per_network_acl=2, network_acls_per_vpc=2)
     vpc = client("CreateVpc", CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
@@ -154,6 +160,7 @@ def test_entries_and_acls_are_counted() -> None:
         client("CreateNetworkAcl", VpcId=vpc)
 
 
+@pytest.mark.semantics("ec2-acl-subnets")
 def test_subnet_changes_its_acl_by_a_new_association(client: Client, acl: dict[str, Any]) -> None:
     subnet = client("CreateSubnet", VpcId=acl["VpcId"], CidrBlock="10.0.0.0/24")["Subnet"]
     by_subnet = [{"Name": "association.subnet-id", "Values": [subnet["SubnetId"]]}]
@@ -196,6 +203,7 @@ def test_subnet_changes_its_acl_by_a_new_association(client: Client, acl: dict[s
         client("DeleteNetworkAcl", NetworkAclId=acl["NetworkAclId"])
 
 
+@pytest.mark.semantics("ec2-acl-ipv6")
 def test_ipv6_block_adds_entry_101_only_where_nothing_was_modified(client: Client) -> None:
     vpc = client("CreateVpc", CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
     custom = client("CreateNetworkAcl", VpcId=vpc)["NetworkAcl"]

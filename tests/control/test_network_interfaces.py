@@ -49,6 +49,7 @@ def run(client: Client, **asked: Any) -> dict[str, Any]:
     return instance
 
 
+@pytest.mark.semantics("ec2-eni-new")
 def test_new_interface_has_the_lowest_free_address_and_the_default_group(
     client: Client, subnet: dict[str, Any]
 ) -> None:
@@ -64,6 +65,7 @@ def test_new_interface_has_the_lowest_free_address_and_the_default_group(
     assert found["AvailableIpAddressCount"] == 9
 
 
+@pytest.mark.semantics("ec2-eni-addresses")
 def test_addresses_asked_for_are_had(client: Client, subnet: dict[str, Any]) -> None:
     listed = [
         {"PrivateIpAddress": "10.0.0.9"},
@@ -78,6 +80,7 @@ def test_addresses_asked_for_are_had(client: Client, subnet: dict[str, Any]) -> 
     assert [each["IsPrimaryIpv6"] for each in made["Ipv6Addresses"]] == [True, False]
 
 
+@pytest.mark.semantics("ec2-eni-addresses", "ec2-eni-timeouts")
 @pytest.mark.parametrize(
     ("asked", "fault"),
     [
@@ -121,6 +124,7 @@ def test_interface_that_cannot_be_is_refused(
         client("CreateNetworkInterface", **{"SubnetId": subnet["SubnetId"], **asked})
 
 
+@pytest.mark.semantics("ec2-eni-groups")
 def test_groups_are_of_the_vpc_or_associated_with_it(
     client: Client, subnet: dict[str, Any]
 ) -> None:
@@ -133,6 +137,7 @@ def test_groups_are_of_the_vpc_or_associated_with_it(
     assert made["Groups"] == [{"GroupId": group["GroupId"], "GroupName": "far"}]
 
 
+@pytest.mark.semantics("ec2-quotas", "ec2-eni-groups")
 def test_groups_and_interfaces_are_counted() -> None:
     client = new_client(security_groups_per_network_interface=2, network_interfaces_per_region=1)
     (subnet, *_) = client("DescribeSubnets")["Subnets"]
@@ -152,6 +157,7 @@ def test_groups_and_interfaces_are_counted() -> None:
         client("ModifyNetworkInterfaceAttribute", Groups=groups, **asked)
 
 
+@pytest.mark.semantics("ec2-eni-groups", "ec2-eni-timeouts")
 def test_each_attribute_is_modified_and_described(client: Client, subnet: dict[str, Any]) -> None:
     made = make(client, subnet, Description="first", Ipv6AddressCount=1)
     asked = {"NetworkInterfaceId": made["NetworkInterfaceId"]}
@@ -189,6 +195,7 @@ def test_each_attribute_is_modified_and_described(client: Client, subnet: dict[s
     assert attribute("associatePublicIpAddress")["AssociatePublicIpAddress"] is False
 
 
+@pytest.mark.semantics("ec2-eni-groups", "ec2-eni-attributes")
 @pytest.mark.parametrize(
     ("asked", "fault"),
     [
@@ -212,6 +219,7 @@ def test_modification_that_cannot_be_is_refused(
         )
 
 
+@pytest.mark.semantics("ec2-eni-secondary")
 def test_secondary_addresses_come_move_and_go(client: Client, subnet: dict[str, Any]) -> None:
     one, two = make(client, subnet), make(client, subnet)
     first = {"NetworkInterfaceId": one["NetworkInterfaceId"]}
@@ -249,6 +257,7 @@ def test_secondary_addresses_come_move_and_go(client: Client, subnet: dict[str, 
         client("AssignIpv6Addresses", Ipv6AddressCount=1, Ipv6PrefixCount=1, **first)
 
 
+@pytest.mark.semantics("ec2-eni-prefixes")
 def test_ipv6_addresses_and_prefixes_come_and_go(client: Client, subnet: dict[str, Any]) -> None:
     made = make(client, subnet)
     asked = {"NetworkInterfaceId": made["NetworkInterfaceId"]}
@@ -264,6 +273,7 @@ def test_ipv6_addresses_and_prefixes_come_and_go(client: Client, subnet: dict[st
         client("UnassignIpv6Addresses", Ipv6Addresses=["nonsense"], **asked)
 
 
+@pytest.mark.semantics("ec2-eni-prefixes")
 def test_prefix_is_sixteen_addresses_that_nobody_else_gets(client: Client) -> None:
     vpc = client("CreateVpc", CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
     subnet = client("CreateSubnet", VpcId=vpc, CidrBlock="10.0.0.0/26")["Subnet"]
@@ -286,6 +296,7 @@ def test_prefix_is_sixteen_addresses_that_nobody_else_gets(client: Client) -> No
     assert answer["AssignedIpv4Prefixes"] == [{"Ipv4Prefix": "10.0.0.16/28"}]
 
 
+@pytest.mark.semantics("ec2-eni-attach")
 def test_interface_is_attached_in_its_zone_and_detached(client: Client) -> None:
     here, there, _ = client("DescribeSubnets")["Subnets"]
     instance = run(client, SubnetId=here["SubnetId"])
@@ -326,6 +337,7 @@ def test_interface_is_attached_in_its_zone_and_detached(client: Client) -> None:
         client("DeleteNetworkInterface", **own)
 
 
+@pytest.mark.semantics("ec2-eni-permission")
 def test_permission_is_granted_described_and_deleted(
     client: Client, subnet: dict[str, Any]
 ) -> None:
@@ -378,6 +390,7 @@ def test_filter_finds_an_interface_by_what_it_has(
     assert not client("DescribeNetworkInterfaces", Filters=asked)["NetworkInterfaces"]
 
 
+@pytest.mark.semantics("ec2-quotas")
 def test_interface_has_no_more_addresses_than_the_quota(client: Client) -> None:
     vpc = client("CreateVpc", CidrBlock="10.0.0.0/16", AmazonProvidedIpv6CidrBlock=True)["Vpc"]
     block = vpc["Ipv6CidrBlockAssociationSet"][0]["Ipv6CidrBlock"].replace("/56", "/64")

@@ -34,6 +34,7 @@ def status(client: Client, peering: dict[str, Any]) -> str:
     return code
 
 
+@pytest.mark.semantics("ec2-route-state", "ec2-peering-life")
 def test_connection_across_accounts_waits_for_the_other_side(client: Client) -> None:
     other = client.elsewhere(account_id=OTHER_ACCOUNT)
     own, peer = vpc_of(client, "10.0.0.0/16"), vpc_of(other, "10.1.0.0/16")
@@ -86,6 +87,7 @@ def test_connection_across_accounts_waits_for_the_other_side(client: Client) -> 
     other("DeleteVpc", VpcId=peer)
 
 
+@pytest.mark.semantics("ec2-peering-life")
 def test_connection_is_rejected_expires_or_fails(client: Client) -> None:
     one, two = vpc_of(client, "10.0.0.0/16"), vpc_of(client, "10.1.0.0/16")
     overlapping = vpc_of(client, "10.0.128.0/17")
@@ -109,6 +111,7 @@ def test_connection_is_rejected_expires_or_fails(client: Client) -> None:
         )
 
 
+@pytest.mark.semantics("ec2-peering-options")
 def test_options_are_each_side_s_own(client: Client) -> None:
     other = client.elsewhere(region="us-east-1")
     own, peer = vpc_of(client, "10.0.0.0/16"), vpc_of(other, "10.1.0.0/16")
@@ -165,6 +168,7 @@ def test_tags_are_each_side_s_own(client: Client, place: dict[str, str]) -> None
         )
 
 
+@pytest.mark.semantics("ec2-quotas")
 def test_connections_of_a_vpc_are_counted() -> None:
     client = new_client(peering_connections_per_vpc=1)
     one, two, three = (vpc_of(client, f"10.{number}.0.0/16") for number in range(3))

@@ -5,6 +5,7 @@ import pytest
 from tests.support.worlds import new_client, refused
 
 
+@pytest.mark.semantics("ec2-zones")
 def test_zones_of_a_region_have_names_and_ids() -> None:
     found = new_client()("DescribeAvailabilityZones")["AvailabilityZones"]
     assert [(each["ZoneName"], each["ZoneId"]) for each in found] == [
@@ -14,6 +15,7 @@ def test_zones_of_a_region_have_names_and_ids() -> None:
     ]
 
 
+@pytest.mark.semantics("ec2-zones")
 @pytest.mark.parametrize(
     ("region", "zone", "zone_id"),
     [
@@ -30,6 +32,7 @@ def test_zone_ids_are_short_for_their_region(region: str, zone: str, zone_id: st
     assert [each["ZoneId"] for each in found] == [zone_id]
 
 
+@pytest.mark.semantics("ec2-zones")
 def test_regions_that_were_not_asked_for_are_shown_only_with_all() -> None:
     client = new_client()
     enabled = client("DescribeRegions")["Regions"]
@@ -48,6 +51,7 @@ def test_regions_that_were_not_asked_for_are_shown_only_with_all() -> None:
     }
 
 
+@pytest.mark.semantics("ec2-account-attributes")
 def test_account_attributes_tell_quotas_and_the_default_vpc() -> None:
     client = new_client(security_groups_per_network_interface=7)
     found = {

@@ -282,6 +282,7 @@ def test_list_that_is_referred_to_stays_and_is_delete_failed(ec2: Client) -> Non
     assert ec2.world.count("PrefixListVersion") == 0
 
 
+@pytest.mark.semantics("ec2-pl-associations")
 def test_associations_are_groups_and_route_tables_in_pages(ec2: Client) -> None:
     list_id = new_list(ec2)
     groups = [refer(ec2, f"g{number}", list_id) for number in range(5)]
@@ -351,6 +352,7 @@ def test_list_that_is_not_there_is_refused(ec2: Client, list_id: str, fault: str
         ec2("DescribeManagedPrefixLists", PrefixListIds=[list_id])
 
 
+@pytest.mark.semantics("ec2-worlds")
 def test_list_of_another_account_or_region_is_not_seen(ec2: Client) -> None:
     list_id = new_list(ec2)
     for other in (ec2.elsewhere(account_id=OTHER_ACCOUNT), ec2.elsewhere(region="us-east-1")):

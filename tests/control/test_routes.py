@@ -42,6 +42,7 @@ def states(client: Client, table: str) -> list[str]:
     return [each["State"] for each in found["Routes"] if each["Origin"] == "CreateRoute"]
 
 
+@pytest.mark.semantics("ec2-route-state", "ec2-route-target")
 def test_route_is_a_blackhole_while_its_internet_gateway_is_detached(
     client: Client, vpc: dict[str, Any]
 ) -> None:
@@ -69,6 +70,7 @@ def test_route_is_a_blackhole_while_its_internet_gateway_is_detached(
         client("DeleteRoute", **asked)
 
 
+@pytest.mark.semantics("ec2-route-state")
 def test_route_follows_the_interface_that_it_leads_to(client: Client, vpc: dict[str, Any]) -> None:
     table, subnet = table_of(client, vpc), subnet_of(client, vpc)
     launch = {"ImageId": "ami-00000001", "MinCount": 1, "MaxCount": 1, "InstanceType": "t3.large"}
@@ -93,6 +95,7 @@ def test_route_follows_the_interface_that_it_leads_to(client: Client, vpc: dict[
         client("ReplaceRoute", InstanceId=instance["InstanceId"], **asked)
 
 
+@pytest.mark.semantics("ec2-subnet-gone", "ec2-eni-managed", "ec2-nat")
 def test_nat_gateway_has_an_interface_and_addresses(client: Client, vpc: dict[str, Any]) -> None:
     table, subnet = table_of(client, vpc), subnet_of(client, vpc)
     ids = [client("AllocateAddress")["AllocationId"] for _ in range(2)]
@@ -147,6 +150,7 @@ def test_nat_gateway_has_an_interface_and_addresses(client: Client, vpc: dict[st
         client("DeleteNatGateway", NatGatewayId=made["NatGatewayId"])
 
 
+@pytest.mark.semantics("ec2-nat")
 def test_private_nat_gateway_has_no_public_address() -> None:
     client = new_client(nat_gateways_per_zone=1)
     (subnet, *_) = client("DescribeSubnets")["Subnets"]
@@ -161,6 +165,7 @@ def test_private_nat_gateway_has_no_public_address() -> None:
         client("CreateNatGateway", **asked)
 
 
+@pytest.mark.semantics("ec2-egress-only")
 def test_egress_only_gateway_is_of_ipv6(client: Client, vpc: dict[str, Any]) -> None:
     table = table_of(client, vpc)
     made = client("CreateEgressOnlyInternetGateway", VpcId=vpc["VpcId"])
@@ -176,6 +181,7 @@ def test_egress_only_gateway_is_of_ipv6(client: Client, vpc: dict[str, Any]) -> 
         client("DeleteEgressOnlyInternetGateway", EgressOnlyInternetGatewayId=gateway)
 
 
+@pytest.mark.semantics("ec2-route-local", "ec2-route-target")
 @pytest.mark.parametrize(
     ("asked", "fault"),
     [
@@ -224,6 +230,7 @@ def test_route_that_cannot_be_is_refused(
         client("CreateRoute", RouteTableId=table, **asked)
 
 
+@pytest.mark.semantics("ec2-route-local")
 def test_local_route_is_only_sent_to_an_interface_and_back(
     client: Client, vpc: dict[str, Any]
 ) -> None:
@@ -247,6 +254,7 @@ def test_local_route_is_only_sent_to_an_interface_and_back(
         client("ReplaceRoute", **interface, **{**asked, "DestinationCidrBlock": "1.0.0.0/8"})
 
 
+@pytest.mark.semantics("ec2-route-quota")
 def test_routes_are_counted_by_family_and_lists_by_their_size() -> None:
     client = new_client(routes_per_route_table=3)
     (vpc,) = client("DescribeVpcs")["Vpcs"]
@@ -265,6 +273,7 @@ def test_routes_are_counted_by_family_and_lists_by_their_size() -> None:
     client("CreateRoute", DestinationIpv6CidrBlock="2001:db8::/32", **target)
 
 
+@pytest.mark.semantics("ec2-route-tables")
 def test_associations_of_a_route_table(client: Client, vpc: dict[str, Any]) -> None:
     one, two, subnet = table_of(client, vpc), table_of(client, vpc), subnet_of(client, vpc)
     asked = {"RouteTableId": one, "SubnetId": subnet}
@@ -289,6 +298,7 @@ def test_associations_of_a_route_table(client: Client, vpc: dict[str, Any]) -> N
         client("AssociateRouteTable", RouteTableId=two, SubnetId=default)
 
 
+@pytest.mark.semantics("ec2-route-tables")
 def test_main_table_is_replaced_not_taken_away(client: Client, vpc: dict[str, Any]) -> None:
     by_vpc = {"Name": "vpc-id", "Values": [vpc["VpcId"]]}
     by_main = {"Name": "association.main", "Values": ["true"]}
@@ -310,6 +320,7 @@ def test_main_table_is_replaced_not_taken_away(client: Client, vpc: dict[str, An
         )
 
 
+@pytest.mark.semantics("ec2-quotas")
 def test_tables_and_gateways_are_counted() -> None:
     client = new_client(route_tables_per_vpc=1, internet_gateways_per_region=1)
     (vpc,) = client("DescribeVpcs")["Vpcs"]

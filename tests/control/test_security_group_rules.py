@@ -684,6 +684,7 @@ def test_rule_by_the_name_of_a_group_is_of_the_default_vpc(ec2: Client) -> None:
         authorize(ec2, new_group(ec2, vpc_id=VPC), source)
 
 
+@pytest.mark.semantics("ec2-tags-new")
 @pytest.mark.parametrize("tag_type", ["security-group", "vpc"])
 def test_tags_of_another_type_are_refused(ec2: Client, tag_type: str) -> None:
     tags = {"ResourceType": tag_type, "Tags": [{"Key": "a", "Value": "b"}]}

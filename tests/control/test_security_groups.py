@@ -261,6 +261,7 @@ def test_group_on_an_interface_is_held(ec2: Client, account_id: str) -> None:
     ec2("DeleteSecurityGroup", GroupId=group_id)
 
 
+@pytest.mark.semantics("ec2-worlds")
 def test_group_of_another_account_or_region_is_not_seen(ec2: Client) -> None:
     group_id = new_group(ec2)
     for other in (ec2.elsewhere(account_id=OTHER_ACCOUNT), ec2.elsewhere(region="us-east-1")):
@@ -375,6 +376,7 @@ def test_every_documented_filter_is_served(ec2: Client) -> None:
             ec2(name, Filters=[by(filter_name, "sg-x")], **more)
 
 
+@pytest.mark.semantics("ec2-page-tokens")
 def test_pages_hold_while_groups_come_and_go(ec2: Client) -> None:
     made = [new_group(ec2, f"g{number}") for number in range(12)]
     every = by("group-name", "g*")

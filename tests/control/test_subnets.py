@@ -25,6 +25,7 @@ def ipv6(vpc: dict[str, Any], number: int, length: int = 64) -> str:
     return f"{base[:-2]}{number:02x}::/{length}"
 
 
+@pytest.mark.semantics("ec2-subnet-new")
 def test_subnet_is_made_in_the_zone_asked_for_with_the_default_acl(
     client: Client, vpc: dict[str, Any]
 ) -> None:
@@ -46,6 +47,7 @@ def test_subnet_is_made_in_the_zone_asked_for_with_the_default_acl(
     assert [each["IsDefault"] for each in found] == [True]
 
 
+@pytest.mark.semantics("ec2-subnet-block")
 @pytest.mark.parametrize(
     ("asked", "fault"),
     [
@@ -79,6 +81,7 @@ def test_subnet_that_cannot_be_is_refused(
         client("CreateSubnet", **{"VpcId": vpc["VpcId"], **asked})
 
 
+@pytest.mark.semantics("ec2-subnet-block")
 def test_ipv6_blocks_of_subnets_do_not_overlap(client: Client, vpc: dict[str, Any]) -> None:
     asked = {"VpcId": vpc["VpcId"]}
     client("CreateSubnet", CidrBlock="10.0.1.0/24", Ipv6CidrBlock=ipv6(vpc, 0x10), **asked)
@@ -95,6 +98,7 @@ def test_ipv6_blocks_of_subnets_do_not_overlap(client: Client, vpc: dict[str, An
         client("CreateNetworkInterface", SubnetId=native["SubnetId"], PrivateIpAddress="10.0.2.9")
 
 
+@pytest.mark.semantics("ec2-subnet-ipv6")
 def test_ipv6_block_of_a_subnet_comes_and_goes(client: Client, vpc: dict[str, Any]) -> None:
     subnet = client("CreateSubnet", VpcId=vpc["VpcId"], CidrBlock="10.0.1.0/24")["Subnet"]
     subnet_id = subnet["SubnetId"]
@@ -154,6 +158,7 @@ def test_attribute_is_modified_and_found_by_its_filter(
     assert [each["SubnetId"] for each in found] == [made["SubnetId"]]
 
 
+@pytest.mark.semantics("ec2-subnet-attributes")
 def test_one_attribute_is_modified_in_a_request(client: Client, vpc: dict[str, Any]) -> None:
     made = client("CreateSubnet", VpcId=vpc["VpcId"], CidrBlock="10.0.1.0/24")["Subnet"]
     asked = {"SubnetId": made["SubnetId"]}
@@ -191,6 +196,7 @@ def test_filter_finds_a_subnet_by_what_it_has(
     assert not client("DescribeSubnets", Filters=[{"Name": name, "Values": ["no"]}])["Subnets"]
 
 
+@pytest.mark.semantics("ec2-quotas")
 def test_subnets_of_a_vpc_are_counted() -> None:
     client = new_client(subnets_per_vpc=3)
     (vpc,) = client("DescribeVpcs")["Vpcs"]
@@ -198,6 +204,7 @@ def test_subnets_of_a_vpc_are_counted() -> None:
         client("CreateSubnet", VpcId=vpc["VpcId"], CidrBlock="172.31.64.0/24")
 
 
+@pytest.mark.semantics("ec2-subnet-gone")
 def test_deleted_subnet_leaves_its_acl_and_route_table(client: Client, vpc: dict[str, Any]) -> None:
     made = client("CreateSubnet", VpcId=vpc["VpcId"], CidrBlock="10.0.1.0/24")["Subnet"]
     table = client("CreateRouteTable", VpcId=vpc["VpcId"])["RouteTable"]["RouteTableId"]

@@ -104,7 +104,7 @@ def test_as_many_tags_as_the_quota_fit(ec2: Client) -> None:
         ec2("CreateTags", Resources=[VPC], Tags=[tag("one more")])
 
 
-@pytest.mark.semantics("ec2-tags")
+@pytest.mark.semantics("ec2-tags", "ec2-tags-new")
 def test_quota_of_tags_may_be_another_one() -> None:
     client = new_client(tags_per_resource=1)
     client("CreateVpc", CidrBlock="10.0.0.0/16", TagSpecifications=specified(tag("a")))
@@ -114,12 +114,14 @@ def test_quota_of_tags_may_be_another_one() -> None:
         )
 
 
+@pytest.mark.semantics("ec2-worlds")
 def test_resource_of_another_account_cannot_be_tagged(ec2: Client) -> None:
     other = ec2.elsewhere(account_id=OTHER_ACCOUNT)
     with refused("group_not_found"):
         other("CreateTags", Resources=[GROUP], Tags=[tag("a")])
 
 
+@pytest.mark.semantics("ec2-tags-describe")
 @pytest.mark.parametrize(
     ("filters", "found"),
     [
@@ -138,6 +140,7 @@ def test_filter_finds_tags(ec2: Client, filters: dict[str, str], found: list[str
     assert [resource_id for resource_id, _, _ in tags(ec2, **filters)] == found
 
 
+@pytest.mark.semantics("ec2-tags-describe")
 def test_pages_of_tags_hold_while_tags_change(ec2: Client) -> None:
     ec2("CreateTags", Resources=[VPC, GROUP], Tags=[tag(f"k{number}") for number in range(6)])
     first = ec2("DescribeTags", MaxResults=5)

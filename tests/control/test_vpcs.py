@@ -21,6 +21,7 @@ def by(name: str, *values: str) -> list[dict[str, Any]]:
     return [{"Name": name, "Values": list(values)}]
 
 
+@pytest.mark.semantics("ec2-vpc-default")
 def test_world_begins_with_a_public_default_vpc(client: Client) -> None:
     (vpc,) = client("DescribeVpcs")["Vpcs"]
     assert vpc["IsDefault"]
@@ -51,6 +52,7 @@ def test_world_begins_with_a_public_default_vpc(client: Client) -> None:
     assert group["GroupName"] == "default"
 
 
+@pytest.mark.semantics("ec2-vpc-new")
 def test_new_vpc_has_main_table_default_acl_and_default_group(client: Client) -> None:
     vpc_id = make(client, "10.1.2.3/16")
     (vpc,) = client("DescribeVpcs", VpcIds=[vpc_id])["Vpcs"]
@@ -68,6 +70,7 @@ def test_new_vpc_has_main_table_default_acl_and_default_group(client: Client) ->
         client("DeleteVpc", VpcId=vpc_id)
 
 
+@pytest.mark.semantics("ec2-vpc-block")
 @pytest.mark.parametrize(
     ("block", "fault"),
     [
@@ -88,6 +91,7 @@ def test_block_that_no_vpc_can_have_is_refused(client: Client, block: str, fault
         client("CreateVpc", Ipv4IpamPoolId="ipam-pool-1", Ipv4NetmaskLength=16)
 
 
+@pytest.mark.semantics("ec2-vpc-further-block")
 @pytest.mark.parametrize(
     ("first", "second", "fault"),
     [
@@ -118,6 +122,7 @@ def test_further_block_is_of_the_range_of_the_first(
     assert [each["DestinationCidrBlock"] for each in table["Routes"]] == [first, second]
 
 
+@pytest.mark.semantics("ec2-quotas", "ec2-vpc-further-block")
 def test_blocks_are_counted_and_not_larger_than_what_is_routed(client: Client) -> None:
     vpc_id = make(client)
     gateway = client("CreateInternetGateway")["InternetGateway"]["InternetGatewayId"]
@@ -137,6 +142,7 @@ def test_blocks_are_counted_and_not_larger_than_what_is_routed(client: Client) -
         client("AssociateVpcCidrBlock", VpcId=vpc_id, CidrBlock="10.5.0.0/16")
 
 
+@pytest.mark.semantics("ec2-vpc-block-gone")
 def test_block_is_disassociated_unless_it_is_the_first_or_has_a_subnet(client: Client) -> None:
     vpc_id = make(client)
     made = client("AssociateVpcCidrBlock", VpcId=vpc_id, CidrBlock="10.1.0.0/16")
@@ -157,6 +163,7 @@ def test_block_is_disassociated_unless_it_is_the_first_or_has_a_subnet(client: C
     assert [each["DestinationCidrBlock"] for each in table["Routes"]] == ["10.0.0.0/16"]
 
 
+@pytest.mark.semantics("ec2-vpc-ipv6", "ec2-acl-ipv6")
 def test_ipv6_block_reaches_routes_and_acls_and_leaves_them(client: Client) -> None:
     vpc_id = make(client)
     made = client("AssociateVpcCidrBlock", VpcId=vpc_id, AmazonProvidedIpv6CidrBlock=True)
@@ -174,6 +181,7 @@ def test_ipv6_block_reaches_routes_and_acls_and_leaves_them(client: Client) -> N
     assert 32768 not in [each["RuleNumber"] for each in acl["Entries"]]
 
 
+@pytest.mark.semantics("ec2-vpc-ipv6")
 def test_vpcs_never_share_an_amazon_provided_block(client: Client) -> None:
     first = client("CreateVpc", CidrBlock="10.0.0.0/16", AmazonProvidedIpv6CidrBlock=True)
     other = client.elsewhere(region="us-east-1")
@@ -184,6 +192,7 @@ def test_vpcs_never_share_an_amazon_provided_block(client: Client) -> None:
     assert blocks[0] != blocks[1]
 
 
+@pytest.mark.semantics("ec2-vpc-attributes")
 def test_attributes_are_changed_and_described_one_by_one(client: Client) -> None:
     vpc_id = make(client)
 
@@ -211,6 +220,7 @@ def test_attributes_are_changed_and_described_one_by_one(client: Client) -> None
         client("ModifyVpcAttribute", VpcId=vpc_id)
 
 
+@pytest.mark.semantics("ec2-vpc-kept")
 def test_vpc_is_kept_by_what_depends_on_it(client: Client) -> None:
     vpc_id = make(client)
     subnet = client("CreateSubnet", VpcId=vpc_id, CidrBlock="10.0.0.0/24")["Subnet"]["SubnetId"]
@@ -235,6 +245,7 @@ def test_vpc_is_kept_by_what_depends_on_it(client: Client) -> None:
     client("DeleteVpc", VpcId=vpc_id)
 
 
+@pytest.mark.semantics("ec2-quotas")
 def test_vpcs_of_a_region_are_counted() -> None:
     client = new_client(vpcs_per_region=2)
     make(client)
@@ -242,6 +253,7 @@ def test_vpcs_of_a_region_are_counted() -> None:
         make(client, "10.1.0.0/16")
 
 
+@pytest.mark.semantics("ec2-tags-new")
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -267,6 +279,7 @@ def test_filter_finds_a_vpc_by_what_it_has(client: Client, name: str, value: str
     assert not client("DescribeVpcs", Filters=by(name, "nothing"))["Vpcs"]
 
 
+@pytest.mark.semantics("ec2-vpc-default-again")
 def test_default_vpc_comes_back_only_when_asked_for(client: Client) -> None:
     (vpc,) = client("DescribeVpcs")["Vpcs"]
     with refused("default_vpc_exists", resource_id=vpc["VpcId"]):
@@ -285,6 +298,7 @@ def test_default_vpc_comes_back_only_when_asked_for(client: Client) -> None:
     assert len(client("DescribeSubnets")["Subnets"]) == 3
 
 
+@pytest.mark.semantics("ec2-vpc-default-again")
 def test_default_subnet_takes_the_first_room_there_is(client: Client) -> None:
     subnets = client("DescribeSubnets")["Subnets"]
     with refused("default_subnet_exists", zone="eu-west-1b"):
@@ -301,6 +315,7 @@ def test_default_subnet_takes_the_first_room_there_is(client: Client) -> None:
         client("CreateDefaultSubnet")
 
 
+@pytest.mark.semantics("ec2-vpc-default-again")
 def test_default_subnet_needs_room(client: Client) -> None:
     (vpc,) = client("DescribeVpcs")["Vpcs"]
     client("DeleteSubnet", SubnetId=client("DescribeSubnets")["Subnets"][0]["SubnetId"])

@@ -186,10 +186,17 @@ def _named(world: World, request: Resource) -> Resource:
 
 
 def release_address(world: World, request: Resource) -> dict[str, Any]:
-    """ReleaseAddress: not while it is associated."""
+    """ReleaseAddress: not while it is associated, unless with an instance of a default VPC.
+
+    Source: API Reference, ReleaseAddress.
+    """
     address = _named(world, request)
     if "AssociationId" in address:
-        raise Ec2Error("address_in_use", address=address["PublicIp"])
+        interface = world.need("NetworkInterface", address["NetworkInterfaceId"])
+        vpc = world.need("Vpc", interface["VpcId"])
+        if not vpc["IsDefault"] or "InstanceId" not in (interface.get("Attachment") or {}):
+            raise Ec2Error("address_in_use", address=address["PublicIp"])
+        dissociate(world, address)
     world.delete("Address", address["AllocationId"])
     return {}
 

@@ -66,7 +66,10 @@ def regional_id(world: World) -> str:
 
 
 def create_dhcp_options(world: World, request: Resource) -> dict[str, Any]:
-    """CreateDhcpOptions. Source: API reference, CreateDhcpOptions."""
+    """CreateDhcpOptions: of the options that EC2 has, each with values.
+
+    Source: API reference, CreateDhcpOptions.
+    """
     configurations = request.get("DhcpConfigurations") or []
     if not configurations:
         raise Ec2Error("missing_parameter", name="dhcpConfiguration")
