@@ -27,8 +27,8 @@ from secgroup.net.direction import Direction
 from secgroup.net.protocol import ICMP, ICMPV6
 
 KEY: Final = STRUCTS["key"]
-#: A stamp this far ahead is one of another processor's, not one of 24 days ago.
-_AHEAD: Final = 1 << 31
+#: A stamp at most this far ahead is another processor's, not one of 49 days ago; as in clock.h.
+_SKEW_MS: Final = 60_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,8 +112,7 @@ class Connections:
     ) -> None:
         assert keys.dtype == KEY
         assert entries.dtype == ENTRY
-        idle_ms = np.uint32(now_ms & LOW_HALF) - entries["last_ms"]
-        idle_ms[idle_ms >= _AHEAD] = 0
+        idle_ms = idle_of(entries, now_ms)
         timeout_ms = timeouts_ms[entries["timeouts"], entries["state"]]
         in_use = (entries["state"] != 0) & (entries["state"] != TAKEN)
         alive = np.flatnonzero(in_use & (idle_ms < timeout_ms))
@@ -222,6 +221,13 @@ class Connections:
             octets=(int(entry["octets"][order[0]]), int(entry["octets"][order[1]])),
             admission=int(entry["admission"]),
         )
+
+
+def idle_of(entries: NDArray[Any], now_ms: int) -> NDArray[Any]:
+    """Return for how long each entry has been idle, in milliseconds."""
+    idle_ms = np.uint32(now_ms & LOW_HALF) - entries["last_ms"]
+    idle_ms[idle_ms > np.uint32((1 << 32) - _SKEW_MS)] = 0
+    return idle_ms
 
 
 def address_of(hi: int, lo: int, *, is_ipv6: bool) -> Address:
