@@ -261,6 +261,7 @@ COUNTERS: Final = np.dtype(
 CONTROL: Final = np.dtype(
     [
         ("test_now_ms", "<u8"),  # the clock, where the object was loaded with `test_clock`
+        ("latest_ms", "<u8"),  # the latest that it has shown; an earlier one counts as this
         ("followers", "<u4"),  # how many want events
         ("rejected_only", "<u4"),
         ("sweeps", "<u8"),  # how often the sweeper went through the table
