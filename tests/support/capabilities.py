@@ -12,11 +12,18 @@ from pathlib import Path
 import pytest
 from tools import clients
 
+from secgroup.dataplane.bpf import libbpf, pins
+from secgroup.errors import DataPlaneError
+
 
 def _has_netns() -> bool:
     if os.geteuid() != 0 or shutil.which("ip") is None:
         return False
     return subprocess.run(["unshare", "--net", "true"], check=False).returncode == 0
+
+
+def _has_program(name: str) -> bool:
+    return shutil.which(name) is not None
 
 
 def _has_client(name: str) -> bool:
@@ -25,13 +32,28 @@ def _has_client(name: str) -> bool:
     return runs and (clients.FOLDER / name / "installed.json").exists()
 
 
+def _has_bpf() -> bool:
+    """Tell whether the kernel plane can run: root, a kernel that tells its types, libbpf, pins."""
+    if os.geteuid() != 0 or not Path("/sys/kernel/btf/vmlinux").exists():
+        return False
+    try:
+        libbpf.version()
+        pins.mount_if_need_be()
+    except DataPlaneError:
+        return False
+    return True
+
+
 #: The name of a capability -> is it here.
 CAPABILITIES = {
     "root": lambda: os.geteuid() == 0,
     "netns": _has_netns,
     "tun": lambda: os.geteuid() == 0 and Path("/dev/net/tun").exists(),
-    "nft": lambda: shutil.which("nft") is not None,
-    "tshark": lambda: shutil.which("tshark") is not None,
+    "nft": partial(_has_program, "nft"),
+    "bpf": _has_bpf,
+    "clang": lambda: shutil.which("clang") is not None and shutil.which("llvm-strip") is not None,
+    **{name: partial(_has_program, name) for name in ("iperf3", "nmap", "tshark")},
+    "ssh": lambda: _has_program("ssh") and _has_program("sshd"),
     **{name: partial(_has_client, name) for name in (*clients.PYTHON, *clients.NODE)},
 }
 

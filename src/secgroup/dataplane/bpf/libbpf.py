@@ -9,6 +9,7 @@ import ctypes
 import errno
 import mmap
 import os
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from ctypes import POINTER, byref, c_char_p, c_int, c_size_t, c_uint32, c_uint64, c_void_p
 from dataclasses import dataclass
@@ -205,8 +206,8 @@ _CALLS: Final[dict[str, tuple[Any, ...]]] = {
     "bpf_tc_query": (c_int, POINTER(_TcHook), POINTER(_Tc)),
 }
 
-#: What libbpf has printed since the last call that clears it.
-_printed: list[str] = []
+#: What libbpf printed last.
+_printed: deque[str] = deque(maxlen=64)
 
 
 @cache
@@ -431,6 +432,15 @@ class Object:
             It cannot stand for it.
 
         """
+        declared, found = self.maps()[name], map_info(descriptor.fileno())
+        for part in ("type", "key_bytes", "value_bytes"):
+            if getattr(declared, part) != getattr(found, part):
+                raise DataPlaneError(
+                    PLANE,
+                    f"map {name}",
+                    f"{part} of the one that exists is {getattr(found, part)}, "
+                    f"expected {getattr(declared, part)}",
+                )
         try:
             _call("bpf_map__reuse_fd", self._maps[name], descriptor.fileno())
         except CallError as error:
@@ -842,7 +852,7 @@ def filter_program(ifindex: int, attach_point: int, *, handle: int, priority: in
     try:
         _call("bpf_tc_query", byref(_hook(ifindex, attach_point)), byref(options))
     except CallError as error:
-        if error.errno in (errno.ENOENT, errno.EINVAL):
+        if error.errno in (errno.ENOENT, errno.EINVAL, errno.ENODEV):
             return None
         raise
     return int(options.prog_id)

@@ -181,11 +181,13 @@ class Loaded:
             content[at.offset : at.offset + at.bytes] = value.to_bytes(at.bytes, "little")
         if variables:
             self.object.set_variables(".rodata", bytes(content))
-        _check_sizes(self.object.maps())
-        for name, entries in sizes.items():
-            self.object.set_entries(name, entries)
-        for name, descriptor in reused.items():
-            self.object.reuse(name, descriptor)
+        declared = self.object.maps()
+        _check_sizes(declared)
+        for name in declared:
+            if name in reused:
+                self.object.reuse(name, reused[name])
+            elif name in sizes:
+                self.object.set_entries(name, sizes[name])
 
     def test_run(self, direction: Direction) -> libbpf.TestRun:
         """Return what runs the program of a direction, its context to be set as wanted."""
