@@ -269,6 +269,19 @@ CONTROL: Final = np.dtype(
     ]
 )
 
+#: What the program `sweep` is given, and gives back.
+SWEEP: Final = np.dtype(
+    [
+        ("now_ms", "<u8"),  # 0 is the clock's
+        ("passes", "<u4"),  # 2 marks and removes at once: only where no packet is on its way
+        ("marked", "<u4"),  # given back, as what follows
+        ("removed", "<u4"),
+        ("left", "<u4"),  # entries that live
+    ]
+)
+#: What the program `end` is given, and gives back: 1 where the connection lived.
+END: Final = np.dtype([("key", "u1", (KEY_BYTES,)), ("ended", "<u4"), ("padding", "<u4")])
+
 #: What a number means: rows of `names`, so that a restart knows what the kernel remembers.
 NAME: Final = np.dtype([("kind", "<u4"), ("number", "<u4")])
 NAME_BYTES: Final = 120
@@ -295,6 +308,8 @@ STRUCTS: Final[dict[str, "np.dtype[Any]"]] = {
     "ended": ENDED,
     "counters": COUNTERS,
     "control": CONTROL,
+    "sweep": SWEEP,
+    "end": END,
     "name": NAME,
 }
 

@@ -493,6 +493,30 @@ _Static_assert(__builtin_offsetof(struct control, rejected_only) == 20, "control
 _Static_assert(__builtin_offsetof(struct control, sweeps) == 24, "control.sweeps");
 _Static_assert(__builtin_offsetof(struct control, ended_lost) == 32, "control.ended_lost");
 
+struct sweep {
+	__u64 now_ms;
+	__u32 passes;
+	__u32 marked;
+	__u32 removed;
+	__u32 left;
+};
+_Static_assert(sizeof(struct sweep) == 24, "sweep");
+_Static_assert(__builtin_offsetof(struct sweep, now_ms) == 0, "sweep.now_ms");
+_Static_assert(__builtin_offsetof(struct sweep, passes) == 8, "sweep.passes");
+_Static_assert(__builtin_offsetof(struct sweep, marked) == 12, "sweep.marked");
+_Static_assert(__builtin_offsetof(struct sweep, removed) == 16, "sweep.removed");
+_Static_assert(__builtin_offsetof(struct sweep, left) == 20, "sweep.left");
+
+struct end {
+	__u8 key[40];
+	__u32 ended;
+	__u32 padding;
+};
+_Static_assert(sizeof(struct end) == 48, "end");
+_Static_assert(__builtin_offsetof(struct end, key) == 0, "end.key");
+_Static_assert(__builtin_offsetof(struct end, ended) == 40, "end.ended");
+_Static_assert(__builtin_offsetof(struct end, padding) == 44, "end.padding");
+
 struct name {
 	__u32 kind;
 	__u32 number;

@@ -8,18 +8,21 @@
 
 #include "connections.h"
 
-/* What `sweep` is given and gives back. */
-struct sweep {
-	__u64 now_ms;	/* 0: the clock's */
-	__u32 removes;	/* entries that an earlier pass has marked go */
+#define PERIOD_NS 1000000000ULL
+#define MOST_PASSES 2
+#define CLOCK_MONOTONIC 1
+
+/* What one pass counts; callbacks are given it on the stack. */
+struct pass {
+	__u64 now_ms;
 	__u32 marked;
 	__u32 removed;
-	__u32 padding;
+	__u32 left;
 };
 
-static bool is_over(const struct entry *entry, __u64 memory, __u64 now_ms)
+static __always_inline bool is_over(const struct entry *entry, __u64 memory, __u64 now_ms)
 {
-	return STATE_OF(memory) == 0 || idle_ms(now_ms, entry->last_ms) >= timeout_ms(memory);
+	return !is_used(memory) || idle_ms(now_ms, entry->last_ms) >= timeout_ms(memory);
 }
 
 /* Change the word of an entry; false when somebody else was first. */
@@ -28,12 +31,14 @@ static __always_inline bool swap(struct entry *entry, __u64 from, __u64 to)
 	return __sync_val_compare_and_swap(memory_of(entry), from, to) == from;
 }
 
-static long sweep_one(void *map, struct key *key, struct entry *entry, struct sweep *pass)
+static long sweep_one(void *map, struct key *key, struct entry *entry, struct pass *pass)
 {
 	__u64 memory = read_memory(entry);
 	__u32 owner = key->owner_protocol & OWNER;
 
 	if (!is_over(entry, memory, pass->now_ms)) {
+		pass->left++;
+		/* A packet came after all, and another CPU's pass of the step kept the mark. */
 		if (FLAGS_OF(memory) & MARKED)
 			swap(entry, memory, memory & ~FLAGS(MARKED));
 		return 0;
@@ -42,7 +47,7 @@ static long sweep_one(void *map, struct key *key, struct entry *entry, struct sw
 		pass->marked += swap(entry, memory, memory | FLAGS(MARKED));
 		return 0;
 	}
-	if (!pass->removes || !swap(entry, memory, WITH_STATE(memory, TAKEN)))
+	if (!swap(entry, memory, WITH_STATE(memory, TAKEN)))
 		return 0;
 	tell_ended(key, entry, memory, pass->now_ms);
 	if (bpf_map_delete_elem(map, key) == 0) {
@@ -52,7 +57,7 @@ static long sweep_one(void *map, struct key *key, struct entry *entry, struct sw
 	return 0;
 }
 
-static __always_inline void pass_over(struct sweep *pass)
+static __always_inline void pass_over(struct pass *pass)
 {
 	__u32 zero = 0;
 	struct control *row = bpf_map_lookup_elem(&control, &zero);
@@ -62,18 +67,124 @@ static __always_inline void pass_over(struct sweep *pass)
 		row->sweeps += 1;
 }
 
-/* Sweep once, at the time given: a pass that marks and, if asked to, removes what an earlier one
- * has marked.
+/* Sweep at the time given: for tests, and for an agent on a kernel without work queues, which calls
+ * it no more often than once a second.
  */
 SEC("syscall")
 int sweep(struct sweep *given)
 {
-	struct sweep pass = { .now_ms = given->now_ms, .removes = given->removes };
+	__u64 now_ms = given->now_ms ? given->now_ms : exact_clock_ms();
+	__u32 passes = given->passes, marked = 0, removed = 0, left = 0;
 
-	if (!pass.now_ms)
-		pass.now_ms = exact_clock_ms();
-	pass_over(&pass);
-	given->marked = pass.marked;
-	given->removed = pass.removed;
+	for (__u32 i = 0; i < MOST_PASSES && i < passes; i++) {
+		struct pass pass = { .now_ms = now_ms };
+
+		pass_over(&pass);
+		marked += pass.marked;
+		removed += pass.removed;
+		left = pass.left;
+	}
+	given->marked = marked;
+	given->removed = removed;
+	given->left = left;
 	return 0;
+}
+
+/* End one connection, as a RST does; the sweeper removes it. */
+SEC("syscall")
+int end(struct end *given)
+{
+	struct entry *entry;
+	struct key key;
+
+	__builtin_memcpy(&key, given->key, sizeof(key));
+	given->ended = 0;
+	entry = bpf_map_lookup_elem(&connections, &key);
+	if (!entry)
+		return 0;
+	for (int i = 0; i < TRIES; i++) {
+		__u64 memory = read_memory(entry);
+
+		if (!is_used(memory))
+			return 0;
+		if (swap(entry, memory, WITH_STATE(memory, 0))) {
+			add_weight(key.owner_protocol & OWNER, -weight_of(memory));
+			given->ended = 1;
+			return 0;
+		}
+	}
+	return 0;
+}
+
+/* What lets the sweeper run by itself: a timer, whose callback runs in softirq and therefore only
+ * starts the work; the work goes over the table in a thread of the kernel, and sets the timer. The
+ * map is pinned: the timer lives as long as its map has a pin or a descriptor.
+ */
+struct bpf_wq {
+	__u64 __opaque[2];
+} __attribute__((aligned(8)));
+
+struct sweeper {
+	struct bpf_timer timer;
+	struct bpf_wq work;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct sweeper);
+} sweeper SEC(".maps");
+
+/* Of Linux 6.10 on; older kernels leave `start_sweeper` out. */
+extern int bpf_wq_init(struct bpf_wq *work, void *map, unsigned int flags) __weak __ksym;
+extern int bpf_wq_start(struct bpf_wq *work, unsigned int flags) __weak __ksym;
+extern int bpf_wq_set_callback_impl(struct bpf_wq *work,
+				    int (*callback)(void *map, int *key, void *value),
+				    unsigned int flags, void *program) __weak __ksym;
+
+static int on_timer(void *map, __u32 *key, struct sweeper *row)
+{
+	(void)map;
+	(void)key;
+	bpf_wq_start(&row->work, 0);
+	return 0;
+}
+
+/* The timer starts after the pass, so that marks are a second old when the next one begins. */
+static int on_work(void *map, int *key, void *value)
+{
+	struct sweeper *row = value;
+	struct pass pass = { .now_ms = exact_clock_ms() };
+
+	(void)map;
+	(void)key;
+	pass_over(&pass);
+	bpf_timer_start(&row->timer, PERIOD_NS, 0);
+	return 0;
+}
+
+/* Start the sweeper, or have this program's one take the place of an earlier program's. Other than
+ * 0: it does not run.
+ */
+SEC("?syscall")
+int start_sweeper(void *nothing)
+{
+	__u32 zero = 0;
+	struct sweeper *row = bpf_map_lookup_elem(&sweeper, &zero);
+	int error;
+
+	(void)nothing;
+	if (!row)
+		return -1;
+	error = bpf_timer_init(&row->timer, &sweeper, CLOCK_MONOTONIC);
+	if (error && error != -EBUSY)
+		return error;
+	error = bpf_wq_init(&row->work, &sweeper, 0);
+	if (error && error != -EBUSY)
+		return error;
+	error = bpf_wq_set_callback_impl(&row->work, on_work, 0, 0);
+	if (!error)
+		error = bpf_timer_set_callback(&row->timer, on_timer);
+	return error ? error : bpf_timer_start(&row->timer, PERIOD_NS, 0);
 }
