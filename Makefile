@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test bounds coverage check bench study soak fuzz mutants clients bpf setup clean
+.PHONY: demo test bounds coverage check bench study soak fuzz mutants clients bpf object setup clean
 
 setup: $(STAMP)
 
@@ -62,11 +62,14 @@ BPF := src/secgroup/dataplane/bpf
 # Needs clang 14, llvm-strip and libbpf-dev; a test compares what it makes with what is committed.
 bpf: $(STAMP)
 	$(BIN)/python -m tools.bpf_header
+	$(MAKE) --no-print-directory object
+	$(BIN)/python -m tools.bpf_record
+
+object:
 	clang -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Werror -I/usr/include/$(shell uname -m)-linux-gnu \
 	  -ffile-prefix-map=$(CURDIR)/$(BPF)/src/= -fdebug-compilation-dir=. \
 	  -c $(BPF)/src/secgroup.bpf.c -o $(BPF)/secgroup.bpf.o
 	llvm-strip -g $(BPF)/secgroup.bpf.o
-	$(BIN)/python -m tools.bpf_record
 
 clean:
 	rm -rf $(VENV) .clients .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache

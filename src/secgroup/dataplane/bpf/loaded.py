@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from importlib import resources
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -96,7 +96,7 @@ class Committed:
     clang: str
 
 
-def committed() -> Committed:
+def committed(folder: Path = Path(__file__).parent) -> Committed:
     """Return the object that came with the package.
 
     Raises
@@ -105,7 +105,6 @@ def committed() -> Committed:
         It is not the one that its record speaks of.
 
     """
-    folder = resources.files(__package__)
     content = (folder / "secgroup.bpf.o").read_bytes()
     record = json.loads((folder / "secgroup.bpf.json").read_text())
     digest = hashlib.sha256(content).hexdigest()
