@@ -70,6 +70,17 @@ def test_test_run_of_a_frame_without_a_header_is_refused():
         libbpf.TestRun(program.fileno()).run(bytes(13))
 
 
+def test_syscall_program_reads_and_writes_what_it_is_given():
+    # *(u32 *)(ctx + 4) = *(u32 *)ctx; return -7
+    program = instructions(
+        (0x61, 0x12, 0, 0), (0x63, 0x21, 4, 0), (0xB7, 0, 0, -7), (0x95, 0, 0, 0)
+    )
+    given = np.array([[5, 0]], "<u4")
+    with libbpf.load_program("copies", program, libbpf.SYSCALL) as copies:
+        assert libbpf.run_syscall(copies.fileno(), given) == -7
+    assert given.tolist() == [[5, 5]]
+
+
 def test_what_is_pinned_is_found_by_its_name_and_only_there():
     with pin_root() as root, answering(0, "found_again") as program:
         root.mkdir()

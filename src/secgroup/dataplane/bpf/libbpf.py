@@ -29,18 +29,21 @@ PLANE: Final = "bpf"
 LIBRARY: Final = "libbpf.so.1"
 KERNEL_BTF: Final = Path("/sys/kernel/btf/vmlinux")
 #: enum bpf_prog_type, bpf_map_type, bpf_attach_type, bpf_link_type; flags of linux/bpf.h.
-SCHED_CLS: Final = 3
+SCHED_CLS, SYSCALL = 3, 31
 HASH, ARRAY, PROG_ARRAY, PERCPU_HASH, PERCPU_ARRAY = 1, 2, 3, 5, 6
 LPM_TRIE, RINGBUF = 11, 27
 TCX_INGRESS, TCX_EGRESS = 46, 47
 LINK_TCX: Final = 11
 ANY, NOEXIST, EXIST = 0, 1, 2
 NO_PREALLOC: Final = 1
+_SLEEPABLE: Final = 1 << 4
 MMAPABLE: Final = 1 << 10
 #: enum bpf_tc_attach_point.
 CLSACT_INGRESS, CLSACT_EGRESS = 1, 2
 #: The longest text that libbpf may print at once: a verifier's whole log.
 _PRINTED_BYTES: Final = 16 << 20
+
+_NEEDS_ROOT: Final = "not permitted: root, or CAP_BPF with CAP_NET_ADMIN, is needed"
 
 #: One BPF instruction.
 INSTRUCTION: Final = np.dtype(
@@ -70,6 +73,10 @@ class VerifierError(DataPlaneError):
 
 class CallError(OSError):
     """A call of libbpf failed; for callers that ask which way, before it becomes one line."""
+
+    def __str__(self) -> str:
+        """Write what the system says, or what it needs."""
+        return _NEEDS_ROOT if self.errno == errno.EPERM else str(self.strerror)
 
 
 class _TestRun(ctypes.Structure):
@@ -113,7 +120,13 @@ class _ObjectOpen(ctypes.Structure):
 
 
 class _ProgramLoad(ctypes.Structure):
-    _fields_ = (("sz", c_size_t), ("attempts", c_int), ("expected_attach_type", c_int))
+    _fields_ = (
+        ("sz", c_size_t),
+        ("attempts", c_int),
+        ("expected_attach_type", c_int),
+        ("prog_btf_fd", c_uint32),
+        ("prog_flags", c_uint32),
+    )
 
 
 class _ProgramQuery(ctypes.Structure):
@@ -500,7 +513,7 @@ def _load_failure(number: int, log: str) -> str:
     """Return the one line that says why an object was not loaded, and what would help."""
     lines = [line.strip().removeprefix("libbpf: ") for line in log.splitlines() if line.strip()]
     if number == errno.EPERM:
-        return "the kernel does not permit it: root, or CAP_BPF with CAP_NET_ADMIN, is needed"
+        return _NEEDS_ROOT
     if number == errno.ENOMEM:
         return "not enough memory for its maps"
     if not KERNEL_BTF.exists():
@@ -541,7 +554,9 @@ def load_program(name: str, instructions: Rows, type_: int = SCHED_CLS) -> Descr
         The kernel refuses it.
 
     """
-    options = _ProgramLoad(ctypes.sizeof(_ProgramLoad), 0, 0)
+    options = _ProgramLoad(
+        sz=ctypes.sizeof(_ProgramLoad), prog_flags=_SLEEPABLE if type_ == SYSCALL else 0
+    )
     rows = np.ascontiguousarray(instructions, dtype=INSTRUCTION)
     arguments = (type_, name.encode(), b"Dual BSD/GPL", _at(rows), len(rows), byref(options))
     try:
@@ -739,6 +754,33 @@ def mapped(fd: int, size_bytes: int, *, offset: int = 0, writable: bool = True) 
     return mmap.mmap(fd, size_bytes, mmap.MAP_SHARED, access, offset=offset)
 
 
+def run_syscall(program_fd: int, context: Rows) -> int:
+    """Run a program of type `syscall` once, here and now, and return its answer, signed.
+
+    Parameters
+    ----------
+    program_fd : int
+    context : rows, shape (1,)
+        What it is given a pointer to; it may write there.
+
+    Raises
+    ------
+    DataPlaneError
+        The kernel does not run it.
+
+    """
+    options = _TestRun(sz=ctypes.sizeof(_TestRun), ctx_in=_at(context), ctx_size_in=context.nbytes)
+    try:
+        _call("bpf_prog_test_run_opts", program_fd, byref(options))
+    except CallError as error:
+        raise DataPlaneError(PLANE, "a program", f"cannot be run: {error}") from None
+    return _signed(options.retval)
+
+
+def _signed(value: int) -> int:
+    return value - (1 << 32) if value >> 31 else value
+
+
 class TestRun:
     """Runs one program on frames given to it; made once, used for many packets.
 
@@ -785,8 +827,7 @@ class TestRun:
         result = self._call(self._fd, self._reference)
         if result < 0:
             raise DataPlaneError(PLANE, f"test run of {len(frame)} bytes", os.strerror(-result))
-        value = int(options.retval)
-        return value - (1 << 32) if value >> 31 else value
+        return _signed(options.retval)
 
     @property
     def duration_ns(self) -> int:
