@@ -47,7 +47,7 @@ class World:
         self.loaded: Final = loaded
         self.maps: Final = loaded.maps
         self.at_ms(1_000_000)
-        self.maps.control["followers"] = 1
+        self.maps.control["followed_until_ms"] = 1 << 62
         self._write_rules()
         self.maps.timeouts[1] = timeouts_row(Timeouts())
         self.maps.owners[1]["allowance"] = -1

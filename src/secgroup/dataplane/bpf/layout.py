@@ -262,8 +262,8 @@ CONTROL: Final = np.dtype(
     [
         ("test_now_ms", "<u8"),  # the clock, where the object was loaded with `test_clock`
         ("latest_ms", "<u8"),  # the latest that it has shown; an earlier one counts as this
-        ("followers", "<u4"),  # how many want events
-        ("rejected_only", "<u4"),
+        ("followed_until_ms", "<u8"),  # events are told before this
+        ("rejected_only", "<u8"),
         ("sweeps", "<u8"),  # how often the sweeper went through the table
         ("ended_lost", "<u8"),  # of `ended`, what nobody read in time
     ]

@@ -480,18 +480,18 @@ _Static_assert(__builtin_offsetof(struct counters, raced) == 752, "counters.race
 struct control {
 	__u64 test_now_ms;
 	__u64 latest_ms;
-	__u32 followers;
-	__u32 rejected_only;
+	__u64 followed_until_ms;
+	__u64 rejected_only;
 	__u64 sweeps;
 	__u64 ended_lost;
 };
-_Static_assert(sizeof(struct control) == 40, "control");
+_Static_assert(sizeof(struct control) == 48, "control");
 _Static_assert(__builtin_offsetof(struct control, test_now_ms) == 0, "control.test_now_ms");
 _Static_assert(__builtin_offsetof(struct control, latest_ms) == 8, "control.latest_ms");
-_Static_assert(__builtin_offsetof(struct control, followers) == 16, "control.followers");
-_Static_assert(__builtin_offsetof(struct control, rejected_only) == 20, "control.rejected_only");
-_Static_assert(__builtin_offsetof(struct control, sweeps) == 24, "control.sweeps");
-_Static_assert(__builtin_offsetof(struct control, ended_lost) == 32, "control.ended_lost");
+_Static_assert(__builtin_offsetof(struct control, followed_until_ms) == 16, "control.followed_until_ms");
+_Static_assert(__builtin_offsetof(struct control, rejected_only) == 24, "control.rejected_only");
+_Static_assert(__builtin_offsetof(struct control, sweeps) == 32, "control.sweeps");
+_Static_assert(__builtin_offsetof(struct control, ended_lost) == 40, "control.ended_lost");
 
 struct sweep {
 	__u64 now_ms;

@@ -103,13 +103,16 @@ __global int tell(const struct passage *passage, __u32 frame)
 	return 0;
 }
 
-/* Does anybody want to be told of an answer? */
-static __always_inline bool is_followed(__u8 accepted)
+/* Does anybody want to be told of an answer? Whoever follows says so again and again, so that
+ * nothing is told for one that was killed.
+ */
+static __always_inline bool is_followed(const struct passage *passage)
 {
 	__u32 zero = 0;
 	const struct control *row = bpf_map_lookup_elem(&control, &zero);
 
-	return row && row->followers && !(row->rejected_only && accepted);
+	return row && passage->now_ms < row->followed_until_ms &&
+	       !(row->rejected_only && passage->answer.accepted);
 }
 
 /* Count, log and tell what was decided. */
@@ -127,6 +130,6 @@ static __always_inline void conclude(struct passage *passage, const struct polic
 		row->full[direction] += 1;
 	if (policy->logs && passage->answer.logged && !passage->tallied && log_untallied(passage))
 		row->unlogged[direction] += passage->segments;
-	if (is_followed(passage->answer.accepted) && tell(passage, 0))
+	if (is_followed(passage) && tell(passage, 0))
 		row->unheard[direction] += 1;
 }

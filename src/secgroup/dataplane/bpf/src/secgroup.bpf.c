@@ -65,7 +65,7 @@ static __always_inline int conclude_frame(struct passage *passage, __u32 frame)
 	begin_answer(passage);
 	passage->segments = 1;
 	passage->octets = 0;
-	if (is_followed(0))
+	if (is_followed(passage))
 		tell(passage, frame);
 	return TC_ACT_SHOT;
 }

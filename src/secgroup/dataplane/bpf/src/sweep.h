@@ -90,10 +90,14 @@ int sweep(struct sweep *given)
 	return 0;
 }
 
-/* End one connection, as a RST does; the sweeper removes it. */
+/* End one connection, as a RST does; the sweeper removes it. Whoever runs this may be stopped
+ * between the look-up and the swap. The worst case: for over a second, while the entry expires, is
+ * removed, and its memory becomes another connection's with the same last word; that one ends then.
+ */
 SEC("syscall")
 int end(struct end *given)
 {
+	__u64 now_ms = exact_clock_ms();
 	struct entry *entry;
 	struct key key;
 
@@ -105,7 +109,7 @@ int end(struct end *given)
 	for (int i = 0; i < TRIES; i++) {
 		__u64 memory = read_memory(entry);
 
-		if (!is_used(memory))
+		if (!is_alive(entry, memory, now_ms))
 			return 0;
 		if (swap(entry, memory, WITH_STATE(memory, 0))) {
 			add_weight(key.owner_protocol & OWNER, -weight_of(memory));
