@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,13 @@ from secgroup.control.export import export
 from secgroup.control.loading import load
 from secgroup.control.networks import Networks
 from secgroup.control.seed_ids import with_ids
+from secgroup.errors import InputError
 from secgroup.model.network import Network
 from secgroup.sources.load import gather, network_of
 from secgroup.sources.load import load as load_network
 from tests.support.networks import every_noun, large
 from tests.support.shapes import misshapen, model
-from tests.support.worlds import OWN_KINDS, Client, new_client
+from tests.support.worlds import OTHER_ACCOUNT, OWN_KINDS, REGION, Client, new_client
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "three-tier" / "network.yaml"
 
@@ -95,3 +97,75 @@ def test_export_that_is_loaded_is_exported_as_it_was(file: Path, tmp_path: Path)
     first = export(client.world, OPERATIONS)
     other, _ = begun_with(written(tmp_path, first))
     assert export(other.world, OPERATIONS) == first
+
+
+def loaded(client: Client, path: Path) -> None:
+    """Load a file into a world that has begun, as the server does."""
+    answers, templates = gather([path])
+    network = network_of(answers, templates)
+    with client.endpoint.state.change():
+        load(client.world, network, answers, shaped)
+
+
+def exported(client: Client) -> dict[str, list[str]]:
+    """Return what a world is exported as, in no order."""
+    found = export(client.world, OPERATIONS)
+    return {key: sorted(json.dumps(each, sort_keys=True) for each in found[key]) for key in found}
+
+
+def begun(start: int) -> Client:
+    """Return a client of an endpoint that makes other ids than those of other starts."""
+    client = new_client()
+    numbers = count(start)
+    client.endpoint.state.token = lambda digits: f"{next(numbers):0{digits}x}"
+    client("DescribeVpcs")
+    return client
+
+
+def test_lists_of_aws_in_an_export_are_not_loaded_a_second_time(tmp_path: Path) -> None:
+    first = export(begun(1).world, OPERATIONS)
+    assert first["PrefixLists"]
+    client = begun(10_000)
+    before = client("DescribeManagedPrefixLists")["PrefixLists"]
+    loaded(client, written(tmp_path, first))
+    assert client("DescribeManagedPrefixLists")["PrefixLists"] == before
+    assert exported(client) == exported(begun(1))
+
+
+@pytest.mark.semantics("ec2-peering-tags")
+@pytest.mark.parametrize("turn", [1, -1])
+def test_both_sides_of_a_peering_connection_are_loaded_into_one_store(
+    tmp_path: Path, turn: int
+) -> None:
+    client = begun(1)
+    other = client.elsewhere(account_id=OTHER_ACCOUNT)
+    own, peer = (
+        each("CreateVpc", CidrBlock=block)["Vpc"]["VpcId"]
+        for each, block in ((client, "10.0.0.0/16"), (other, "10.1.0.0/16"))
+    )
+    asked = {"VpcId": own, "PeerVpcId": peer, "PeerOwnerId": OTHER_ACCOUNT}
+    made = client("CreateVpcPeeringConnection", **asked)["VpcPeeringConnection"]
+    peering = {"VpcPeeringConnectionId": made["VpcPeeringConnectionId"]}
+    other("AcceptVpcPeeringConnection", **peering)
+    for each in (client, other):
+        tags = [{"Key": "side", "Value": each.account_id}]
+        each("CreateTags", Resources=[*peering.values()], Tags=tags)
+    again = begun(10_000)
+    pairs = [(client, again), (other, again.elsewhere(account_id=OTHER_ACCOUNT))]
+    for before, after in pairs[::turn]:
+        after("DescribeVpcs")
+        loaded(after, written(tmp_path, export(before.world, OPERATIONS)))
+    for before, after in pairs:
+        assert exported(after) == exported(before)
+    pairs[0][1]("DeleteVpcPeeringConnection", **peering)
+    for _, after in pairs:
+        (found,) = after("DescribeVpcPeeringConnections")["VpcPeeringConnections"]
+        assert found["Status"]["Code"] == "deleted"
+
+
+def test_what_another_world_of_the_store_has_is_not_loaded(tmp_path: Path) -> None:
+    client = begun(1)
+    path = written(tmp_path, export(client.world, OPERATIONS))
+    other = client.elsewhere(account_id=OTHER_ACCOUNT)
+    with pytest.raises(InputError, match=f"is of {client.account_id} in {REGION} already"):
+        loaded(other, path)

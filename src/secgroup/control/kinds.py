@@ -201,13 +201,18 @@ KINDS: Final[tuple[Kind, ...]] = (
         "VpcPeeringConnectionId",
         "pcx",
         "vpc-peering-connection",
-        indexes=("RequesterVpcInfo.VpcId", "AccepterVpcInfo.VpcId", "AccepterVpcInfo.OwnerId"),
+        indexes=(
+            "RequesterVpcInfo.VpcId",
+            "RequesterVpcInfo.OwnerId",
+            "AccepterVpcInfo.VpcId",
+            "AccepterVpcInfo.OwnerId",
+        ),
         not_found="peering_not_found",
         malformed="peering_id_malformed",
     ),
-    # The tags that the accepter of a peering connection gives it; the requester's are its own.
+    # The tags that a side of a peering connection gives it when the other side's world keeps it.
     _kind(
-        "AccepterTags",
+        "PeerTags",
         "VpcPeeringConnectionId",
         "pcx",
         "vpc-peering-connection",

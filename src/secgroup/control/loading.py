@@ -7,10 +7,13 @@ member that EC2 describes, and completed by the nouns where it does not say enou
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from secgroup.control.aws_prefix_lists import AWS
 from secgroup.control.export import CALLS
+from secgroup.control.peering_blocks import tags_of_side
 from secgroup.control.seed import resources_of
 from secgroup.control.seed_ids import with_ids
 from secgroup.control.state import Resource, World
+from secgroup.errors import InputError
 from secgroup.model.network import Network
 from secgroup.sources.describe import Answers
 
@@ -44,7 +47,8 @@ def load(world: World, network: Network, answers: Answers, shaped: Shaped) -> No
     Raises
     ------
     InputError
-        Describe output has a value that is not of the shape.
+        Describe output has a value that is not of the shape, or something that another world of
+        the store has.
 
     """
     if any(vpc.is_default for vpc in network.vpcs.values()):
@@ -53,7 +57,33 @@ def load(world: World, network: Network, answers: Answers, shaped: Shaped) -> No
     for kind, resource in resources_of(with_ids(network, world), world):
         resource_id = world.state.kinds[kind].id_of(resource)
         kept = told.get((kind, resource_id))
-        world.put(kind, resource if kept is None else shaped(kind, {**resource, **kept}))
+        found = resource if kept is None else shaped(kind, {**resource, **kept})
+        if not _is_elsewhere(world, kind, resource_id, found):
+            world.put(kind, found)
+
+
+def _is_elsewhere(world: World, kind: str, resource_id: str, found: Resource) -> bool:
+    """Tell whether AWS or the other side of a peering connection has this already.
+
+    Raises
+    ------
+    InputError
+        Another account or Region has it, and it cannot be in both.
+
+    """
+    row = world.state.find(kind, resource_id)
+    if row is None or (row.account_id, row.region) == (world.account_id, world.region):
+        return False
+    side = tags_of_side(world, resource_id)
+    if side is not None:
+        tags, resource = side
+        world.put(tags.shape, {**resource, tags.tags: list(found.get(tags.tags) or ())})
+    elif row.account_id != AWS:
+        raise InputError(
+            f"{resource_id} is of {row.account_id} in {row.region} already "
+            "(expected what the store does not have)"
+        )
+    return True
 
 
 def _clear(world: World) -> None:
@@ -76,4 +106,7 @@ def _told(world: World, answers: Answers) -> Mapping[tuple[str, str], Resource]:
                 if value is not None and (shape, member) not in _DERIVED
             }
             found[shape, kind.id_of(kept)] = kept
+    for vpc_id, attributes in answers.attributes.items():
+        told = {name: {"Value": value} for name, value in attributes.items()}
+        found["DescribeVpcAttributeResult", vpc_id] = told
     return found

@@ -1,7 +1,8 @@
 """VPC peering connections: asked for, accepted, rejected, deleted; across accounts and regions.
 
 A connection is kept in the world of who asked for it, and described in the accepter's too, where
-only the accepter's tags are kept. What each side tells of its blocks is in `peering_blocks`.
+only the accepter's tags are kept; one that was loaded, where it was loaded first. What each side
+tells of its blocks is in `peering_blocks`.
 
 Source: VPC Peering Guide, "VPC peering connection lifecycle"; API reference,
 CreateVpcPeeringConnection.
@@ -20,7 +21,6 @@ from secgroup.control.tags import tags_of
 from secgroup.errors import Ec2Error
 
 _KIND: Final = "VpcPeeringConnection"
-_ACCEPTER_TAGS: Final = "AccepterTags"
 _WAITS: Final = timedelta(days=7)
 
 _OPTIONS: Final = {
@@ -57,11 +57,6 @@ _DESCRIBE: Final = Describe(
 )
 
 
-def _is_of(row: Row, world: World, side: str) -> bool:
-    told = row.resource[side]
-    return (told["OwnerId"], told["Region"]) == (world.account_id, world.region)
-
-
 def _rows(world: World) -> list[Row]:
     """Return the connections that a world sees: those it asked for, and those it was asked for."""
     found: dict[str, Row] = {}
@@ -69,25 +64,26 @@ def _rows(world: World) -> list[Row]:
         table = world.state.table(account_id, region, _KIND)
         if (account_id, region) == (world.account_id, world.region):
             found |= table.rows
-        for row in table.where("AccepterVpcInfo.OwnerId", world.account_id):
-            if _is_of(row, world, "AccepterVpcInfo"):
-                found[row.resource_id] = row
+        for side in peering_blocks.SIDES:
+            for row in table.where(f"{side}.OwnerId", world.account_id):
+                if peering_blocks.is_of(row.resource, world, side):
+                    found[row.resource_id] = row
     return sorted(found.values(), key=lambda row: row.sequence)
 
 
 def _need(world: World, peering_id: str) -> Row:
     row = world.state.find(_KIND, peering_id)
-    if row is None or not any(_is_of(row, world, side) for side in peering_blocks.SIDES):
+    if row is None or not any(
+        peering_blocks.is_of(row.resource, world, side) for side in peering_blocks.SIDES
+    ):
         raise world.state.kinds[_KIND].missing(peering_id)
     return row
 
 
 def _seen(world: World, row: Row) -> Row:
     """Return a connection with the tags of this side, as it is shown there."""
-    if (row.account_id, row.region) == (world.account_id, world.region):
-        return row
-    tags = world.get(_ACCEPTER_TAGS, row.resource_id) or {}
-    return replace(row, resource={**row.resource, "Tags": tags.get("Tags", [])})
+    own = peering_blocks.tags_of_side(world, row.resource_id)
+    return row if own is None else replace(row, resource={**row.resource, "Tags": own[1]["Tags"]})
 
 
 def _put(world: World, row: Row, resource: Resource) -> None:
@@ -162,16 +158,13 @@ def create_vpc_peering_connection(world: World, request: Resource) -> dict[str, 
         "Tags": tags,
     }
     world.put(_KIND, connection)
-    if is_good and (owner_id, region) != (world.account_id, world.region):
-        tags_there = {"VpcPeeringConnectionId": connection["VpcPeeringConnectionId"], "Tags": []}
-        world.state.put(owner_id, region, _ACCEPTER_TAGS, tags_there)
     return {_KIND: connection}
 
 
 def accept_vpc_peering_connection(world: World, request: Resource) -> dict[str, Any]:
     """AcceptVpcPeeringConnection: by the accepter, within seven days."""
     row = _waiting(world, needed(request, "VpcPeeringConnectionId"), "active")
-    if not _is_of(row, world, "AccepterVpcInfo"):
+    if not peering_blocks.is_of(row.resource, world, "AccepterVpcInfo"):
         raise Ec2Error("peering_of_other", account=world.account_id, resource_id=row.resource_id)
     vpc = world.need("Vpc", row.resource["AccepterVpcInfo"]["VpcId"])
     kept = {key: value for key, value in row.resource.items() if key != "ExpirationTime"}
@@ -198,7 +191,7 @@ def _waiting(world: World, peering_id: str, wanted: str) -> Row:
 def reject_vpc_peering_connection(world: World, request: Resource) -> dict[str, Any]:
     """RejectVpcPeeringConnection: by the accepter, while it waits."""
     row = _waiting(world, needed(request, "VpcPeeringConnectionId"), "rejected")
-    if not _is_of(row, world, "AccepterVpcInfo"):
+    if not peering_blocks.is_of(row.resource, world, "AccepterVpcInfo"):
         raise Ec2Error("peering_of_other", account=world.account_id, resource_id=row.resource_id)
     _put(world, row, {**row.resource, "Status": _status("rejected")})
     return {"Return": True}
@@ -208,7 +201,7 @@ def delete_vpc_peering_connection(world: World, request: Resource) -> dict[str, 
     """DeleteVpcPeeringConnection: by either side when active, by who asked while it waits."""
     row = _need(world, needed(request, "VpcPeeringConnectionId"))
     code = row.resource["Status"]["Code"]
-    is_asker = _is_of(row, world, "RequesterVpcInfo")
+    is_asker = peering_blocks.is_of(row.resource, world, "RequesterVpcInfo")
     if code not in ("active", "pending-acceptance") or (code != "active" and not is_asker):
         raise Ec2Error(
             "peering_transition", resource_id=row.resource_id, now=code, wanted="deleted"
@@ -240,7 +233,7 @@ def modify_vpc_peering_connection_options(world: World, request: Resource) -> di
         options = request.get(name)
         if options is None:
             continue
-        if not _is_of(row, world, side):
+        if not peering_blocks.is_of(row.resource, world, side):
             account = world.account_id
             raise Ec2Error("peering_of_other", account=account, resource_id=row.resource_id)
         told = {**connection[side]["PeeringOptions"], **options}

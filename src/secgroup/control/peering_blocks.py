@@ -1,10 +1,30 @@
-"""The two sides of a VPC peering connection: which blocks they have, and which VPC is peered."""
+"""The two sides of a VPC peering connection: whose they are, their blocks, tags and VPCs."""
 
 from typing import Any
 
-from secgroup.control.state import Resource, Row, World
+from secgroup.control.state import Kind, Resource, Row, World
 
 SIDES = ("RequesterVpcInfo", "AccepterVpcInfo")
+
+
+def is_of(connection: Resource, world: World, side: str) -> bool:
+    """Tell whether a side of a connection is in a world."""
+    told = connection[side]
+    return (told["OwnerId"], told["Region"]) == (world.account_id, world.region)
+
+
+def tags_of_side(world: World, peering_id: str) -> tuple[Kind, Resource] | None:
+    """Return the kind and resource with a side's tags for a connection that the other side keeps.
+
+    None where the connection itself has them, or is none of this world's.
+    """
+    row = world.state.find("VpcPeeringConnection", peering_id)
+    if row is None or (row.account_id, row.region) == (world.account_id, world.region):
+        return None
+    if not any(is_of(row.resource, world, side) for side in SIDES):
+        return None
+    kind = world.state.kinds["PeerTags"]
+    return kind, world.get(kind.shape, peering_id) or {kind.id_key: peering_id, kind.tags: []}
 
 
 def of_vpc(world: World, vpc_id: str) -> list[Row]:

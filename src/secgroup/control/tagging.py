@@ -5,6 +5,7 @@ from hashlib import sha256
 from typing import Any, Final
 
 from secgroup.control.describe import Describe, describe
+from secgroup.control.peering_blocks import tags_of_side
 from secgroup.control.state import Kind, Resource, Row, World
 from secgroup.control.tags import checked, merged
 from secgroup.errors import Ec2Error
@@ -31,17 +32,18 @@ def _tagged(world: World, request: Resource) -> list[tuple[Kind, Resource]]:
         raise Ec2Error("missing_parameter", name="resourceIdSet")
     if len(ids) > _RESOURCES_MAX:
         raise Ec2Error("too_many_resources", most=_RESOURCES_MAX)
-    tagged = [kind for kind in world.state.kinds.values() if kind.resource_type]
+    kinds = {
+        kind.prefix: kind
+        for kind in world.state.kinds.values()
+        if kind.resource_type and not kind.is_own
+    }
     found = []
     for resource_id in ids:
-        prefix = resource_id.rpartition("-")[0]
-        kinds = [kind for kind in tagged if kind.prefix == prefix]
-        if not kinds:
+        kind = kinds.get(resource_id.rpartition("-")[0])
+        if kind is None:
             raise Ec2Error("id_invalid", resource_id=resource_id)
-        # A peering connection is of one kind where it was asked for, of another where accepted.
-        there = (kind for kind in kinds if world.get(kind.shape, resource_id) is not None)
-        kind = next(there, kinds[0])
-        found.append((kind, world.need(kind.shape, resource_id)))
+        side = tags_of_side(world, resource_id)
+        found.append((kind, world.need(kind.shape, resource_id)) if side is None else side)
     return found
 
 

@@ -27,7 +27,8 @@ from secgroup.sources.draft import Draft, Noun
 #: Keys of a whole answer that say nothing about the network.
 _OF_THE_ANSWER: Final = ("NextToken", "ResponseMetadata")
 #: The answer of describe-vpc-attribute, and of get-managed-prefix-list-entries.
-_ATTRIBUTES: Final = ("EnableDnsSupport", "EnableDnsHostnames", "EnableNetworkAddressUsageMetrics")
+_DNS_SUPPORT: Final = "EnableDnsSupport"
+_ATTRIBUTES: Final = (_DNS_SUPPORT, "EnableDnsHostnames", "EnableNetworkAddressUsageMetrics")
 _ENTRIES: Final = "Entries"
 #: Answers of describe-vpc-attribute in a list, as `secgroup export` writes them.
 _ALL_ATTRIBUTES: Final = "VpcAttributes"
@@ -55,7 +56,7 @@ class Answers:
     def __init__(self) -> None:
         self.nodes: dict[str, list[Node]] = {key: [] for key in PROPERTIES}
         self.present: set[str] = set()
-        self.dns_support: dict[str, bool] = {}
+        self.attributes: dict[str, dict[str, bool]] = {}
         self.entries: dict[str, tuple[Node, tuple[Prefix, ...]]] = {}
         self.unread: dict[str, str] = {}
 
@@ -94,12 +95,14 @@ class Answers:
 
     def _add_attribute(self, top: Node) -> None:
         vpc_id = top.text("VpcId")
-        support = top.node("EnableDnsSupport")
-        if support is None:
-            return
-        value = support.boolean("Value", default=True)
-        if self.dns_support.setdefault(vpc_id, value) is not value:
-            raise top.error(f"{vpc_id} has another value in another file", "EnableDnsSupport")
+        known = self.attributes.setdefault(vpc_id, {})
+        for name in _ATTRIBUTES:
+            told = top.node(name)
+            if told is None:
+                continue
+            value = told.boolean("Value", default=name == _DNS_SUPPORT)
+            if known.setdefault(name, value) is not value:
+                raise top.error(f"{vpc_id} has another value in another file", name)
 
     def _add_entries(self, top: Node, name: str) -> None:
         list_id = top.text_or_none("PrefixListId")
@@ -165,7 +168,8 @@ def _add(draft: Draft, node: Node, noun: Noun) -> None:
 
 def _read_vpcs(answers: Answers, draft: Draft) -> None:
     for node in answers.nodes["Vpcs"]:
-        support = answers.dns_support.get(node.text("VpcId"), True)
+        attributes = answers.attributes.get(node.text("VpcId"), {})
+        support = attributes.get(_DNS_SUPPORT, True)
         _add(draft, node, nouns.read_vpc(node, enable_dns_support=support))
 
 
