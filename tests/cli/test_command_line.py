@@ -19,8 +19,8 @@ def test_no_command_is_the_help_and_exit_2(capsys: pytest.CaptureFixture[str]) -
     ("name", "hint"),
     [
         ("expalin", "no command 'expalin' (did you mean explain?)"),
-        ("reach", "no command 'reach' (expected replay, explain, serve, export, lesson)"),
-        ("", "no command '' (expected replay, explain, serve, export, lesson)"),
+        ("reach", "no command 'reach' (expected replay, explain, serve, export, lab, lesson)"),
+        ("", "no command '' (expected replay, explain, serve, export, lab, lesson)"),
     ],
 )
 def test_unknown_command_names_the_one_that_was_meant(

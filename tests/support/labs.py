@@ -1,0 +1,118 @@
+"""Labs of tests: brought up under a name of their own, and taken down whatever happens."""
+
+import itertools
+import os
+import socket
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from ipaddress import ip_address
+
+from secgroup.lab import lab as labs
+from secgroup.lab.kernel import inside
+from secgroup.lab.plan import Mtus, find
+from secgroup.lab.topology import Topology
+from secgroup.model.network import Network
+
+#: How long a packet that is dropped is waited for.
+SHORT_S = 0.3
+#: How long one that should come may take on a busy machine.
+LONG_S = 5.0
+PLAIN = Mtus()
+_COUNT = itertools.count()
+
+
+def ignore(*_: object) -> None:
+    """Hear what is told, and say nothing."""
+
+
+def new_name() -> str:
+    """Return a name that no other test has."""
+    return f"test{os.getpid()}_{next(_COUNT)}"
+
+
+@dataclass
+class Lab:
+    """A lab that is up."""
+
+    name: str
+    topology: Topology
+
+    def follow(self, network: Network, mtus: Mtus = PLAIN) -> None:
+        """Make it be another network."""
+        self.topology = labs.up(network, self.name, mtus=mtus, warn=ignore, tell=ignore)
+
+    def namespace(self, name: str) -> str:
+        """Return the namespace of what is called so."""
+        return find(self.topology.places, name).namespace
+
+    def run(
+        self, name: str, *command: str, timeout_s: float = 30
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command there; its output is text."""
+        where = f"--net=/run/netns/{self.namespace(name)}"
+        return subprocess.run(
+            ["nsenter", where, "--", *command],
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+        )
+
+    def ping(self, name: str, address: str, *options: str, reaches: bool = True) -> bool:
+        """Tell whether an echo comes back; `reaches` is what is expected, and saves the waiting."""
+        wait_s = LONG_S if reaches else SHORT_S
+        done = self.run(name, "ping", "-n", "-c1", f"-W{wait_s}", *options, address)
+        return done.returncode == 0
+
+    def open(self, name: str, address: str, kind: int = socket.SOCK_STREAM) -> socket.socket:
+        """Return a socket in the namespace of `name`, of the family of an address."""
+        family = socket.AF_INET if ip_address(address).version == 4 else socket.AF_INET6
+        with inside(self.namespace(name)):
+            made = socket.socket(family, kind)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.settimeout(LONG_S)
+        return made
+
+    def serve(self, name: str, port: int, address: str = "0.0.0.0") -> socket.socket:
+        """Return a TCP socket that listens there."""
+        listening = self.open(name, address)
+        listening.bind((address, port))
+        listening.listen()
+        return listening
+
+    def connect(
+        self, name: str, address: str, port: int, *, reaches: bool = True, source: str | None = None
+    ) -> socket.socket | None:
+        """Return a TCP connection, None when it does not come about."""
+        made = self.open(name, address)
+        made.settimeout(LONG_S if reaches else SHORT_S)
+        if source is not None:
+            made.bind((source, 0))
+        try:
+            made.connect((address, port))
+        except OSError:
+            made.close()
+            return None
+        made.settimeout(LONG_S)
+        return made
+
+
+@contextmanager
+def lab_of(network: Network, mtus: Mtus = PLAIN) -> Iterator[Lab]:
+    """Bring a lab up for the length of a block."""
+    name = new_name()
+    try:
+        topology = labs.up(network, name, mtus=mtus, warn=ignore, tell=ignore)
+        yield Lab(name, topology)
+    finally:
+        labs.down(name)
+
+
+def talk(client: socket.socket, served: socket.socket, text: bytes = b"hello") -> Sequence[bytes]:
+    """Return what arrives at either end when both have sent something."""
+    client.sendall(text)
+    first = served.recv(len(text))
+    served.sendall(text.upper())
+    return first, client.recv(len(text))
