@@ -107,7 +107,7 @@ class RuleTables:
                 for rule in each.rules
                 if rule.is_egress == (way is Direction.EGRESS)
             )
-            count = sum(_has_bit(rule, family) for rule in own)
+            count = sum(has_bit(rule, family) for rule in own)
             if count > MAX_RULES:
                 require_few(count, f"{holder()}: {way} over IPv{family}")
 
@@ -174,7 +174,7 @@ class RuleTables:
         chosen = [
             (rule.rule_id, self._peers(vpc_id, family, rule.peer, permission), permission)
             for rule, permission in zip(own, permissions, strict=True)
-            if _has_bit(rule, family)
+            if has_bit(rule, family)
         ]
         return GroupSection(
             rule_ids=tuple(rule_id for rule_id, _, _ in chosen),
@@ -214,7 +214,7 @@ class RuleTables:
         return four(_acl_section(family, entries[way]) for way, family in SECTION_ORDER)
 
 
-def _has_bit(rule: SecurityGroupRule, family: int) -> bool:
+def has_bit(rule: SecurityGroupRule, family: int) -> bool:
     """Tell whether a rule is one of a family's, whoever is in a group now."""
     if rule.traffic.protocol == (ICMPV6 if family == 4 else ICMP):
         return False

@@ -3,7 +3,7 @@
 Owns the rows of subnets, and what in them is exempt.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from secgroup.engine.arena import Arena
@@ -99,7 +99,7 @@ class Surroundings:
         services = services_of(self._policy.network.vpcs[vpc_id])
         filters = {4: 0, 6: 0}
         rows: dict[int, list[tuple[int, ...]]] = {4: [], 6: []}
-        for address, *row in _exempt(routers, services):
+        for address, *row in exempt_rows(routers, services):
             rows[address.version].append((*halves(address), *row))
             filters[address.version] |= 1 << exempt_bit(halves(address)[1])
         first = self._arena.exempt([*rows[4], *rows[6]])
@@ -116,8 +116,8 @@ class Surroundings:
         )
 
 
-def _exempt(
-    routers: list[Address], services: tuple[Service, ...]
+def exempt_rows(
+    routers: Iterable[Address], services: Iterable[Service]
 ) -> Iterator[tuple[Address, int, int, int]]:
     """Yield address, protocol, port and answer of what is exempt, first match first."""
     for router in routers:

@@ -303,12 +303,7 @@ def _weights_of_routes(
 
     Blocks are disjoint or one in the other, so the innermost one is on top of a stack.
     """
-    best: dict[Prefix, tuple[bool, int]] = {}
-    for route in table.routes:
-        ranked = (route.target.kind is TargetKind.LOCAL, _weight_of_route(network, route))
-        for prefix in destinations(network, route):
-            if prefix.version == family and (prefix not in best or ranked[0] > best[prefix][0]):
-                best[prefix] = ranked
+    best = weights_of_routes(family, network, table)
     found: list[tuple[int, tuple[int, int]]] = []
     open_blocks = [(END_OF_ADDRESSES[family], 0)]
     since = 0
@@ -325,11 +320,22 @@ def _weights_of_routes(
             close(open_blocks[-1][0])
             open_blocks.pop()
         close(first)
-        open_blocks.append((behind, best[prefix][1]))
+        open_blocks.append((behind, best[prefix]))
     while open_blocks:
         close(open_blocks[-1][0])
         open_blocks.pop()
     return found
+
+
+def weights_of_routes(family: int, network: Network, table: RouteTable) -> dict[Prefix, int]:
+    """Return the entries that a flow takes through the best route of each block, else 0."""
+    best: dict[Prefix, tuple[bool, int]] = {}
+    for route in table.routes:
+        ranked = (route.target.kind is TargetKind.LOCAL, _weight_of_route(network, route))
+        for prefix in destinations(network, route):
+            if prefix.version == family and (prefix not in best or ranked[0] > best[prefix][0]):
+                best[prefix] = ranked
+    return {prefix: weight for prefix, (_, weight) in best.items()}
 
 
 def _weight_of_route(network: Network, route: Route) -> int:
