@@ -168,6 +168,8 @@ _CALLS: Final[dict[str, tuple[Any, ...]]] = {
     "libbpf_num_possible_cpus": (c_int,),
     "libbpf_version_string": (c_char_p,),
     "libbpf_set_print": (c_void_p, _PRINT),
+    "libbpf_probe_bpf_map_type": (c_int, c_int, c_void_p),
+    "libbpf_probe_bpf_helper": (c_int, c_int, c_int, c_void_p),
     "bpf_object__open_mem": (c_void_p, c_char_p, c_size_t, POINTER(_ObjectOpen)),
     "bpf_object__load": (c_int, c_void_p),
     "bpf_object__close": (None, c_void_p),
@@ -262,6 +264,22 @@ def _library() -> Any:
 def version() -> str:
     """Return the library's version, as `v1.1`."""
     return str(_library().libbpf_version_string().decode())
+
+
+def has_map_type(type_: int) -> bool:
+    """Tell whether the kernel has a kind of map."""
+    return _call("libbpf_probe_bpf_map_type", type_, None) == 1
+
+
+def has_helper(number: int, type_: int = SCHED_CLS) -> bool:
+    """Tell whether the kernel has a function for programs of a type, by its number."""
+    return _call("libbpf_probe_bpf_helper", type_, number, None) == 1
+
+
+@cache
+def has_kernel_function(name: str) -> bool:
+    """Tell whether the kernel has a function that programs may call by its name."""
+    return f"\0{name}\0".encode() in KERNEL_BTF.read_bytes() if KERNEL_BTF.exists() else False
 
 
 @cache
