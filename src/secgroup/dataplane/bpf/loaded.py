@@ -176,6 +176,8 @@ class Loaded:
         where = types.variables(".rodata")
         content = self.object.variables(".rodata")
         for name, value in variables.items():
+            if name not in where:
+                raise DataPlaneError("bpf", f"constant {name}", "the program has none")
             at = where[name]
             content[at.offset : at.offset + at.bytes] = value.to_bytes(at.bytes, "little")
         if variables:

@@ -3,7 +3,6 @@
 Everything is tried in a network namespace and in maps of its own; nothing of the host is touched.
 """
 
-import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,13 +96,13 @@ def _finding(
     )
 
 
-def _privileges() -> str | None:
-    if os.geteuid() == 0:
-        return "yes"
+def _privileges() -> str:
     lines = Path("/proc/self/status").read_text().splitlines()
     effective = next(int(line.split()[1], 16) for line in lines if line.startswith("CapEff"))
     missing = [name for name, bit in _CAPABILITIES.items() if not effective >> bit & 1]
-    return None if missing else "capabilities"
+    if missing:
+        raise DataPlaneError("bpf", "root", ", ".join(missing))
+    return "yes"
 
 
 def _btf() -> str | None:
