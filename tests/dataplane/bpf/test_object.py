@@ -60,6 +60,8 @@ def test_verifier_takes_every_variant(test_clock):
     variables = {"test_clock": test_clock}
     with loaded.Loaded(sizes=SMALL, variables=variables) as here:
         for name in here.object.programs:
+            if name == "start_sweeper" and not here.sweeps_itself:
+                continue
             info = libbpf.program_info(here.object.program_fd(name))
             assert info.verified_instructions > 0, name
 

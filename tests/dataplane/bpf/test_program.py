@@ -61,7 +61,8 @@ def _syn(source: IPv4Address = OWN) -> Packet:
 @pytest.mark.parametrize("variables", [{}, {"keeps_tally": 0}, {"test_clock": 0}])
 def test_every_program_passes_the_verifier(variables: dict[str, int]) -> None:
     with opened(**variables) as world:
-        assert {"ingress", "egress", "sweep"} <= set(world.loaded.object.programs)
+        programs = {"ingress", "egress", "sweep", "end", "start_sweeper"}
+        assert programs <= set(world.loaded.object.programs)
 
 
 def test_without_a_word_everything_is_dropped(world: World) -> None:

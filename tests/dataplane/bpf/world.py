@@ -25,6 +25,7 @@ OWN6: Final = IPv6Address("2001:db8::5")
 PEER: Final = IPv4Address("10.0.0.9")
 FAR: Final = IPv4Address("198.51.100.1")
 RULE: Final = 41
+START_MS: Final = 1_000_000
 EVERYTHING: Final = 100
 SSH: Final = 22
 
@@ -46,7 +47,7 @@ class World:
     def __init__(self, loaded: Loaded) -> None:
         self.loaded: Final = loaded
         self.maps: Final = loaded.maps
-        self.at_ms(1_000_000)
+        self.at_ms(START_MS)
         self.maps.control["followed_until_ms"] = 1 << 62
         self._write_rules()
         self.maps.timeouts[1] = timeouts_row(Timeouts())

@@ -5,6 +5,7 @@ Owns which map holds what, and how the object is set up. It knows no policy, no 
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -134,6 +135,8 @@ class Loaded:
     maps : Maps
     sizes : mapping
         Map -> how many entries it has.
+    sweeps_itself : bool
+        The kernel has what `start_sweeper` needs.
 
     Raises
     ------
@@ -156,6 +159,8 @@ class Loaded:
         types = btf.Btf(self.object.btf())
         btf.check(types)
         self._set_up(types, variables or {}, sizes or {}, reused or {})
+        self.sweeps_itself: Final = libbpf.has_kernel_function("bpf_wq_init")
+        self.object.set_autoload("start_sweeper", autoload=self.sweeps_itself)
         self.object.load()
         self.sizes: Final = {
             name: libbpf.map_info(self.object.map_fd(name)).entries for name in self.object.maps()
@@ -206,6 +211,40 @@ class Loaded:
         run = self._runs[direction]
         run.context["cb"][0, 0] = interface
         return run.run(frame) == PASS
+
+    def sweep(self, now_ms: int = 0, *, passes: int = 1) -> Rows:
+        """Go over the table of connections; return a row of SWEEP.
+
+        What one pass marks, the next removes: two at once where no packet is on its way; else at
+        least a second lies between them.
+
+        Parameters
+        ----------
+        now_ms : int
+            0 is now.
+
+        """
+        row = np.zeros(1, layout.SWEEP)
+        row["now_ms"], row["passes"] = now_ms, passes
+        libbpf.run_syscall(self.object.program_fd("sweep"), row)
+        return row
+
+    def start_sweeper(self) -> None:
+        """Let the kernel go over the table each second, as long as the map `sweeper` exists.
+
+        Preconditions: `sweeps_itself`.
+
+        Raises
+        ------
+        DataPlaneError
+            It does not.
+
+        """
+        error = libbpf.run_syscall(
+            self.object.program_fd("start_sweeper"), np.zeros(1, layout.SWEEP)
+        )
+        if error != 0:
+            raise DataPlaneError("bpf", "start_sweeper", os.strerror(abs(error)))
 
     def close(self) -> None:
         """Close every descriptor."""

@@ -84,6 +84,7 @@ struct passage {
 	struct entry fresh;
 	__u64 word;
 	__u64 now_ms;
+	__u64 memory;	/* the last word of an entry of its key that does not accept it, or 0 */
 	__u32 row;	/* of `policies` */
 	__u32 interface;
 	__u32 direction;
@@ -95,7 +96,9 @@ struct passage {
 	__u8 spoofed;	/* its frame is not the interface's */
 	__u8 raced;	/* its step, or its entry, was given up to another CPU's */
 	__u8 full;	/* the table had no room for its entry */
-	__u8 padding[4];
+	__u8 has_key;	/* it can be of a connection */
+	__u8 is_stale;	/* there was such an entry */
+	__u8 padding[2];
 };
 
 struct {

@@ -272,52 +272,58 @@ static __always_inline void open(struct passage *passage, const struct policy *p
 	refuse_by_groups(passage, REASON_ALLOWANCE_EXCEEDED);
 }
 
-/* Steps 10 to 13, for a packet that no living entry accepts. `entry` has its key and expired,
- * ended or is finished; or it is none.
+/* Steps 10 to 13, for a packet that no living entry accepts. One of its key may have expired, ended
+ * or be finished, and had `passage->memory` then; what has become of it since, `make` will see.
  */
-static __always_inline void judge(struct __sk_buff *skb, struct passage *passage,
-				  const struct policy *policy, struct entry *entry, __u64 memory,
-				  bool has_key)
+__global int judge(struct __sk_buff *skb, struct passage *passage, const struct policy *policy)
 {
-	const struct packet *packet = &passage->packet;
-	__u32 direction = passage->direction & 1;
+	struct packet *packet;
+	struct entry *entry = 0;
+	__u32 direction;
 	__u8 state;
 
+	if (!passage || !policy)
+		return -1;
+	packet = &passage->packet;
+	direction = passage->direction & 1;
 	/* 10 */
 	if (is_icmp_error(packet) && !(packet->shape & IS_FIRST_FRAGMENT) &&
 	    is_related(skb, passage, policy)) {
 		accept(passage, REASON_RELATED);
 		acl_allows(passage);
-		return;
+		return 0;
 	}
 	/* 11 */
 	if (!is_admitted(passage, policy)) {
 		refuse_by_groups(passage, REASON_NO_MATCHING_RULE);
-		return;
+		return 0;
 	}
 	/* 12a */
-	if (!has_key || is_untracked(policy, packet, direction, &passage->asked)) {
+	if (!passage->has_key || is_untracked(policy, packet, direction, &passage->asked)) {
 		accept(passage, REASON_UNTRACKED);
 		passage->answer.state_after = passage->answer.state_before;
 		acl_allows(passage);
-		return;
+		return 0;
 	}
 	/* 12b */
 	state = state_after(0, packet->tcp_flags & TCP_RST ? STRAY_EVENT : event_of(packet), 0);
 	if (packet->protocol == PROTOCOL_TCP && !is_bare_syn(packet)) {
 		if (policy->strict_tcp) {
 			refuse_by_groups(passage, REASON_INVALID);
-			return;
+			return 0;
 		}
 		if (!policy->loose_tcp || !state) {
 			accept(passage, REASON_MIDSTREAM);
 			passage->answer.state_after = passage->answer.state_before;
 			acl_allows(passage);
-			return;
+			return 0;
 		}
 	}
 	/* 12c, 12d */
-	open(passage, policy, entry, memory, state);
+	if (passage->is_stale)
+		entry = bpf_map_lookup_elem(&connections, &passage->key);
+	open(passage, policy, entry, passage->memory, state);
+	return 0;
 }
 
 /* Steps 9 to 13. */
@@ -326,8 +332,8 @@ static __always_inline void pass_groups(struct __sk_buff *skb, struct passage *p
 {
 	const struct packet *packet = &passage->packet;
 	struct entry *entry = 0;
-	__u64 memory = 0;
 	bool has_key, alive = false;
+	__u64 memory = 0;
 
 	has_key = fill_key(&passage->key, packet, passage->direction & 1, policy->owner);
 	if (has_key)
@@ -340,8 +346,11 @@ static __always_inline void pass_groups(struct __sk_buff *skb, struct passage *p
 		follow(passage, policy, entry, memory);
 		return;
 	}
+	passage->has_key = has_key;
+	passage->is_stale = !!entry;
+	passage->memory = memory;
 	passage->answer.state_before = alive ? STATE_OF(memory) : 0;
-	judge(skb, passage, policy, entry, memory, has_key);
+	judge(skb, passage, policy);
 }
 
 /* Decide a packet: write its answer. */
