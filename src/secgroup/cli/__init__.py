@@ -21,6 +21,7 @@ COMMANDS: Final = {
     "replay": "Decide every packet of a capture, and say why.",
     "explain": "Follow one connection there and back, with the rules that decide.",
     "serve": "Serve EC2's API for security groups on this machine.",
+    "connections": "List what the kernel plane tracks now.",
     "export": "Write what an endpoint keeps as describe output.",
     "lab": "Build a network of namespaces on this host.",
     "lesson": "Run the lesson's claims, packet by packet.",

@@ -4,7 +4,7 @@ Owns what the bytes of an entry say, and which entries are alive. Knows no map: 
 gives its keys and entries. Times are the kernel's, milliseconds since the machine started.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any, Final
@@ -27,6 +27,8 @@ from secgroup.net.direction import Direction
 from secgroup.net.protocol import ICMP, ICMPV6
 
 KEY: Final = STRUCTS["key"]
+#: Entries that are written out at a time.
+_CHUNK: Final = 8192
 #: A stamp at most this far ahead is another processor's, not one of 49 days ago; as in clock.h.
 _SKEW_MS: Final = 60_000
 
@@ -193,34 +195,65 @@ class Connections:
         found._idle_ms, found._timeout_ms = self._idle_ms[places], self._timeout_ms[places]
         return found
 
-    def __getitem__(self, place: int) -> Connection:
-        key, entry = self._keys[place], self._entries[place]
-        owner_protocol = int(key["owner_protocol"])
-        number, is_ipv6 = owner_protocol >> 24, bool(owner_protocol & IPV6)
-        is_icmp = number >= ICMP_KIND
-        opener = Direction.EGRESS if entry["flags"] & OPENED_EGRESS else Direction.INGRESS
+    def __iter__(self) -> Iterator[Connection]:
+        """Yield each of them."""
+        for begin in range(0, len(self), _CHUNK):
+            yield from self._values(slice(begin, begin + _CHUNK))
+
+    def _values(self, places: slice) -> Iterator[Connection]:
+        keys, entries = self._keys[places], self._entries[places]
+        idle_ms = self._idle_ms[places].astype("<i8")
+        age_s = np.maximum(0, self._now_ms // 1000 - entries["created_s"].astype("<i8"))
         # What was counted by side stands here by direction.
-        order = (0, 1) if opener is Direction.INGRESS else (1, 0)
-        idle_ms = int(self._idle_ms[place])
-        port = int(key["inside_port"])
-        return Connection(
-            owner=owner_protocol & OWNER,
-            interface=int(entry["interface"]),
-            protocol=(ICMPV6 if is_ipv6 else ICMP) if is_icmp else number,
-            direction=opener,
-            inside=address_of(int(key["inside_hi"]), int(key["inside_lo"]), is_ipv6=is_ipv6),
-            inside_port=port,
-            outside=address_of(int(key["outside_hi"]), int(key["outside_lo"]), is_ipv6=is_ipv6),
-            outside_port=port if is_icmp else int(key["outside_port"]),
-            query=query_of(number)[0] if is_icmp else None,
-            state=State(int(entry["state"])),
-            age_s=max(0, self._now_ms // 1000 - int(entry["created_s"])),
-            idle_ms=idle_ms,
-            left_ms=int(self._timeout_ms[place]) - idle_ms,
-            packets=(int(entry["packets"][order[0]]), int(entry["packets"][order[1]])),
-            octets=(int(entry["octets"][order[0]]), int(entry["octets"][order[1]])),
-            admission=int(entry["admission"]),
+        is_egress = (entries["flags"] & OPENED_EGRESS) != 0
+        counted = [
+            np.where(is_egress[:, None], entries[name][:, ::-1], entries[name])
+            for name in ("packets", "octets")
+        ]
+        ends = ("inside_hi", "inside_lo", "inside_port", "outside_hi", "outside_lo", "outside_port")
+        columns = (
+            *(keys[name] for name in ("owner_protocol", *ends)),
+            *(entries[name] for name in ("interface", "state", "admission")),
+            *(is_egress, age_s, idle_ms, self._timeout_ms[places] - idle_ms, *counted),
         )
+        for (
+            owner_protocol,
+            inside_hi,
+            inside_lo,
+            inside_port,
+            outside_hi,
+            outside_lo,
+            outside_port,
+            interface,
+            state,
+            admission,
+            outward,
+            age,
+            idle,
+            left,
+            packets,
+            octets,
+        ) in zip(*(each.tolist() for each in columns), strict=True):
+            number, is_ipv6 = owner_protocol >> 24, bool(owner_protocol & IPV6)
+            is_icmp = number >= ICMP_KIND
+            yield Connection(
+                owner=owner_protocol & OWNER,
+                interface=interface,
+                protocol=(ICMPV6 if is_ipv6 else ICMP) if is_icmp else number,
+                direction=Direction.EGRESS if outward else Direction.INGRESS,
+                inside=address_of(inside_hi, inside_lo, is_ipv6=is_ipv6),
+                inside_port=inside_port,
+                outside=address_of(outside_hi, outside_lo, is_ipv6=is_ipv6),
+                outside_port=inside_port if is_icmp else outside_port,
+                query=query_of(number)[0] if is_icmp else None,
+                state=State(state),
+                age_s=age,
+                idle_ms=idle,
+                left_ms=left,
+                packets=tuple(packets),
+                octets=tuple(octets),
+                admission=admission,
+            )
 
 
 def idle_of(entries: NDArray[Any], now_ms: int) -> NDArray[Any]:

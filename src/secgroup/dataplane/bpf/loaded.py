@@ -6,7 +6,7 @@ Owns which map holds what, and how the object is set up. It knows no policy, no 
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from types import TracebackType
@@ -165,7 +165,7 @@ class Loaded:
         self.sizes: Final = {
             name: libbpf.map_info(self.object.map_fd(name)).entries for name in self.object.maps()
         }
-        self.maps: Final = _maps(self.object)
+        self.maps: Final = maps_of(self.object.map_fd)
         self._runs = {
             each: libbpf.TestRun(self.object.program_fd(str(each)), frame_bytes=65536)
             for each in Direction
@@ -279,12 +279,13 @@ def _check_sizes(found: Mapping[str, libbpf.MapInfo]) -> None:
                 )
 
 
-def _maps(found: libbpf.Object) -> Maps:
+def maps_of(fd_of: Callable[[str], int]) -> Maps:
+    """Return all maps by their descriptors, whose owner closes them."""
     made: dict[str, Any] = {
-        **{name: maps.array(found.map_fd(name), each) for name, each in ARRAYS.items()},
-        **{name: maps.Hash(found.map_fd(name), *each) for name, each in HASHES.items()},
-        **{name: maps.PerCpu(found.map_fd(name), *each) for name, each in PER_CPU.items()},
-        **{name: maps.Ring(found.map_fd(name), each) for name, each in RINGS.items()},
-        "programs": maps.Programs(found.map_fd("programs")),
+        **{name: maps.array(fd_of(name), each) for name, each in ARRAYS.items()},
+        **{name: maps.Hash(fd_of(name), *each) for name, each in HASHES.items()},
+        **{name: maps.PerCpu(fd_of(name), *each) for name, each in PER_CPU.items()},
+        **{name: maps.Ring(fd_of(name), each) for name, each in RINGS.items()},
+        "programs": maps.Programs(fd_of("programs")),
     }
     return Maps(**made)
