@@ -1,5 +1,6 @@
 """Frames of packets are read back as those packets."""
 
+from dataclasses import replace
 from ipaddress import ip_address
 
 import pytest
@@ -17,6 +18,9 @@ def test_every_packet_of_a_trace_is_read_back(seed):
     for packet in packets:
         if isinstance(packet, Packet):
             assert parse(ip_bytes(packet)) == packet
+            for extra in (1, 5):
+                longer = replace(packet, length=packet.length + 8 * extra)
+                assert parse(ip_bytes(packet, extra)) == longer
 
 
 @pytest.mark.parametrize("family", [4, 6])

@@ -305,20 +305,11 @@ static __always_inline int read_icmp(struct __sk_buff *skb, struct packet *packe
 	return 0;
 }
 
-/* Read an IP packet that begins at `start` of the frame. */
-__global int parse(struct __sk_buff *skb, struct packet *packet, __u32 start)
+/* Read the header that IP carries; other than 0: it is MALFORMED. */
+static __always_inline int read_transport(struct __sk_buff *skb, struct packet *packet)
 {
-	__u32 present;
+	__u32 present = packet->end - packet->transport;
 
-	if (!packet || start > 64)
-		return -1;
-	__builtin_memset(packet, 0, sizeof(*packet));
-	packet->start = start;
-	if (read_ip(skb, packet, skb->len - start))
-		return 0;
-	if (packet->shape & IS_LATER_FRAGMENT)
-		return 0;
-	present = packet->end - packet->transport;
 	if (packet->protocol == PROTOCOL_TCP) {
 		struct tcp copy;
 		const struct tcp *tcp;
@@ -342,7 +333,19 @@ __global int parse(struct __sk_buff *skb, struct packet *packet, __u32 start)
 		packet->destination_port = bpf_ntohs(ports->destination);
 		packet->shape |= HAS_PORTS;
 	} else if (carries_icmp(packet)) {
-		read_icmp(skb, packet, present);
+		return read_icmp(skb, packet, present);
 	}
+	return 0;
+}
+
+/* Read an IP packet that begins at `start` of the frame; its shape says if it is MALFORMED. */
+__global int parse(struct __sk_buff *skb, struct packet *packet, __u32 start)
+{
+	if (!packet || start > 64)
+		return -1;
+	__builtin_memset(packet, 0, sizeof(*packet));
+	packet->start = start;
+	if (!read_ip(skb, packet, skb->len - start) && !(packet->shape & IS_LATER_FRAGMENT))
+		read_transport(skb, packet);
 	return 0;
 }

@@ -1,0 +1,96 @@
+"""Which connections a change of the network takes with it: `Firewall.change`, said of the kernel.
+
+Entries of an interface that is deleted, detached or attached elsewhere go, and those of an
+address that is taken from its interface; all others stay. Knows networks and rows of the table;
+whoever asks reads the one and ends the other.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from secgroup.dataplane.bpf.layout import NAMES
+from secgroup.engine.batch import address
+from secgroup.engine.layout import IPV6, OWNER
+from secgroup.model.interface import NetworkInterface
+from secgroup.model.network import Network
+
+#: (kind of `layout.NAMES`, name) -> its number, None where it was never given.
+NumberOf = Callable[[int, str], int | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Departure:
+    """What an interface is no more.
+
+    Parameters
+    ----------
+    then : NetworkInterface
+        As it was.
+    now : NetworkInterface or None
+        As it is; None: it is not there.
+
+    """
+
+    then: NetworkInterface
+    now: NetworkInterface | None
+
+
+def departures(before: Network, network: Network) -> Iterator[Departure]:
+    """Yield each interface that has another owner than before, fewer addresses, or is gone."""
+    for interface_id, then in before.interfaces.items():
+        now = network.interfaces.get(interface_id)
+        if now is then:
+            continue
+        if (
+            now is None
+            or now.owner != then.owner
+            or not set(then.addresses) <= set(now.addresses)
+            or not set(then.prefixes) <= set(now.prefixes)
+        ):
+            yield Departure(then=then, now=now)
+
+
+def departed(
+    found: Sequence[Departure], keys: NDArray[Any], entries: NDArray[Any], number_of: NumberOf
+) -> NDArray[np.bool_]:
+    """Tell of each entry of the table whether it goes.
+
+    Parameters
+    ----------
+    found : sequence of Departure
+    keys, entries : rows
+        As the map `connections` has them.
+    number_of : NumberOf
+
+    """
+    goes = np.zeros(len(keys), dtype=bool)
+    for each in found:
+        interface = number_of(NAMES["INTERFACE"], each.then.interface_id)
+        if interface is None:
+            continue
+        mine = np.flatnonzero(entries["interface"] == interface)
+        if each.now is None:
+            goes[mine] = True
+            continue
+        owner = number_of(NAMES["OWNER"], each.now.owner)
+        owners = keys["owner_protocol"][mine] & OWNER
+        goes[mine[owners != (-1 if owner is None else owner)]] = True
+        goes[mine] |= _taken(each.then, each.now, keys[mine])
+    return goes
+
+
+def _taken(then: NetworkInterface, now: NetworkInterface, keys: NDArray[Any]) -> NDArray[np.bool_]:
+    """Tell of keys whether their inside address was the interface's and is not any more."""
+    goes = np.zeros(len(keys), dtype=bool)
+    names = np.stack((keys["inside_hi"], keys["inside_lo"]), axis=-1)
+    places, inverse = np.unique(names, axis=0, return_index=True, return_inverse=True)[1:]
+    for number, place in enumerate(places.tolist()):
+        family = 6 if keys["owner_protocol"][place] & IPV6 else 4
+        inside = address(family, *names[place].tolist())
+        if then.has_address(inside) and not now.has_address(inside):
+            goes[inverse.ravel() == number] = True
+    return goes
