@@ -23,7 +23,7 @@ COMMANDS: Final = {
     "serve": "Serve EC2's API for security groups on this machine.",
     "connections": "List what the kernel plane tracks now.",
     "export": "Write what an endpoint keeps as describe output.",
-    "lab": "Build a network of namespaces on this host.",
+    "lab": "Build a network of namespaces, a filter in front of every interface.",
     "lesson": "Run the lesson's claims, packet by packet.",
 }
 

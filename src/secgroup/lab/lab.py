@@ -8,6 +8,7 @@ from hashlib import sha256
 
 from secgroup.lab import kept
 from secgroup.lab.converge import converge
+from secgroup.lab.filters import Filters, remove
 from secgroup.lab.kernel import (
     apply_settings,
     check_root,
@@ -67,7 +68,10 @@ def up(
     with kept.alone(lab):
         kept.keep(topology, network=digest, is_whole=False)
         _namespaces(topology, step)
-        _links(topology, step)
+        _remove_others(topology)
+        with Filters(lab) as filters:
+            filters.decide(network, topology.links)
+            _links(topology, filters, step)
         for namespace in topology.namespaces:
             with netlink(namespace.name) as ip:
                 converge(ip, namespace)
@@ -90,6 +94,7 @@ def down(lab: str) -> int:
         found = namespaces(lab)
         for name in found:
             remove_namespace(name)
+        remove(lab)
         kept.forget(lab)
     return len(found)
 
@@ -113,8 +118,8 @@ def _namespaces(topology: Topology, step: Callable[[], None]) -> None:
         step()
 
 
-def _links(topology: Topology, step: Callable[[], None]) -> None:
-    _remove_others(topology)
+def _links(topology: Topology, filters: Filters, step: Callable[[], None]) -> None:
+    """Make the links that are missing, filter those of interfaces, and then set all of them up."""
     by_near: dict[str, list[Link]] = {}
     for link in topology.links:
         by_near.setdefault(link.near.namespace, []).append(link)
@@ -124,6 +129,10 @@ def _links(topology: Topology, step: Callable[[], None]) -> None:
             for link in links:
                 if link.near.device not in there:
                     make_link(ip, link)
+                elif link.interface_id is not None and not filters.is_behind(link):
+                    ip.link("set", index=there[link.near.device][0], state="down")
+                if link.interface_id is not None:
+                    filters.put(link, link.near)
                 step()
     for namespace in topology.namespaces:
         apply_settings(namespace.name, namespace.device_settings)

@@ -14,6 +14,8 @@ from secgroup.errors import InputError
 FOLDER: Final = Path("/run/secgroup")
 #: Where iproute2 keeps namespaces that have a name.
 NAMESPACES: Final = Path("/run/netns")
+#: Where labs are pinned: beside the plane of this host, which knows nothing of them.
+_PINS: Final = Path("/sys/fs/bpf")
 INTERNET: Final = "internet"
 
 #: The longest name of a device (IFNAMSIZ - 1).
@@ -61,6 +63,11 @@ def is_of_lab(lab: str, namespace: str) -> bool:
 def folder_of(lab: str) -> Path:
     """Return where a lab's state stands."""
     return FOLDER / f"lab-{lab}"
+
+
+def pins_of(lab: str) -> Path:
+    """Return where a lab's plane is pinned."""
+    return _PINS / f"secgroup-lab-{lab}"
 
 
 def device_of(resource_id: str) -> str:
