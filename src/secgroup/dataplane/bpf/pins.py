@@ -33,6 +33,8 @@ BPFFS: Final = Path("/sys/fs/bpf")
 ROOT: Final = BPFFS / "secgroup"
 _LAYOUT: Final = re.compile(r"layout-(\d+)")
 _PREPARING: Final = "preparing"
+#: The half of a word that names a row; 0 is no policy.
+_ROW: Final = 0xFFFFFFFF
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,11 +138,17 @@ class Pins:
             if not self._path(name).exists():
                 libbpf.pin(descriptor, self._path(name))
 
-    def take_over(self) -> None:
-        """Let the loaded programs decide from now on, whatever decided before.
+    def take_over(self) -> bool:
+        """Let the loaded programs decide and sweep from now on, whatever did before.
 
         After an upgrade what changed meanwhile is copied, and the earlier layout goes. The words
         of a new layout should be written before.
+
+        Returns
+        -------
+        bool
+            Whether the kernel sweeps by itself; where it cannot, call `loaded.sweep` once a second.
+
         """
         for copy in self._copied.values():
             copy.catch_up()
@@ -155,6 +163,9 @@ class Pins:
             copy.close()
             shutil.rmtree(self.root / f"layout-{version}")
         self._copied.clear()
+        if self.loaded.sweeps_itself:
+            self.loaded.start_sweeper()
+        return self.loaded.sweeps_itself
 
     def lost(self, interfaces: Collection[int]) -> tuple[Loss, ...]:
         """Return what of the plane, and of interfaces that should be attached, is gone."""
@@ -169,7 +180,7 @@ class Pins:
             if not self._path(name).exists()
         ]
         for interface in sorted(interfaces):
-            if self.loaded.maps.words[interface] == 0:
+            if int(self.loaded.maps.words[interface]) & _ROW == 0:
                 found.append(Loss(interface=interface, what="word"))
         found += [
             Loss(interface=interface, what=what) for interface, what in self.hooks.lost(interfaces)
@@ -178,7 +189,7 @@ class Pins:
 
     def restore(self) -> None:
         """Pin again what has lost its pin and put the programs back, as far as we hold them."""
-        self._here.mkdir(exist_ok=True)
+        self._here.mkdir(parents=True, exist_ok=True)
         self._pin_missing()
         self.hooks.restore()
         self.take_over()

@@ -111,32 +111,59 @@ class Copy:
         self._merge(keys[recent], entries[recent])
 
     def _merge(self, keys: Rows, entries: Rows) -> None:
+        """Write entries that are not there, and those that the present table has seen earlier."""
         connections = self._loaded.maps.connections
-        changes = _weights(entries)
-        for at, (key, entry) in enumerate(zip(keys, entries, strict=True)):
-            present = connections.get(key)
-            if present is None:
-                if changes[at] > 0:
-                    connections.put(key, entry, libbpf.NOEXIST)
-            elif np.int32(np.uint32(entry["last_ms"] - present["last_ms"])) > 0:
-                connections.put(key, entry)
-                changes[at] -= _weights(present.reshape(1))[0]
-            else:
-                changes[at] = 0
-        self._add(keys, changes)
+        there, present = connections.items()
+        at = _places(there, keys)
+        weights = _weights(entries)
+        later = at >= 0
+        later[later] = (entries["last_ms"][later] - present["last_ms"][at[later]]).view(
+            np.int32
+        ) > 0
+        connections.update(keys[later], entries[later])
+        self._add(keys[later], weights[later] - _weights(present[at[later]]))
+        # A packet may make one of these first: it is the new program's then.
+        new = [
+            row
+            for row in np.flatnonzero((at < 0) & (weights > 0))
+            if connections.put(keys[row], entries[row], libbpf.NOEXIST)
+        ]
+        self._add(keys[new], weights[new])
 
     def _add(self, keys: Rows, changes: Rows) -> None:
         """Add to what owners' entries take, as programs do: whole, while they count too."""
+        if len(keys) == 0:
+            return
         owners, of = np.unique(keys["owner_protocol"] & OWNER, return_inverse=True)
         with libbpf.load_program("add_weight", _adder(self._loaded)) as program:
             run = libbpf.TestRun(program.fileno())
             for owner, change in zip(owners, np.bincount(of, changes, len(owners)), strict=True):
                 run.context["cb"][0, :2] = owner, int(change) % (1 << 32)
-                run.run(bytes(14))
+                run.run(bytes(64))
 
     def close(self) -> None:
         """Close the earlier map."""
         self._descriptor.close()
+
+
+def _places(keys: Rows, asked: Rows) -> Rows:
+    """Return where each key that is asked for stands among others, -1 where it does not."""
+    if len(keys) == 0:
+        return np.full(len(asked), -1)
+    hashes = _hashes(keys)
+    order = np.argsort(hashes)
+    found = np.searchsorted(hashes, _hashes(asked), sorter=order)
+    at = order[np.minimum(found, len(keys) - 1)]
+    return np.where(keys[at] == asked, at, -1)
+
+
+def _hashes(keys: Rows) -> Rows:
+    words = np.ascontiguousarray(keys).view("<u8").reshape(len(keys), -1)
+    mixed = np.zeros(len(keys), "<u8")
+    for column in words.T:
+        mixed = (mixed ^ column) * np.uint64(0x9E3779B97F4A7C15)
+        mixed ^= mixed >> np.uint64(29)
+    return mixed
 
 
 def _weights(entries: Rows) -> Rows:
