@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test bounds coverage check bench study soak fuzz mutants clients bpf object setup clean
+.PHONY: demo test bounds coverage check bench bench-kernel study soak fuzz mutants clients bpf object setup clean
 
 setup: $(STAMP)
 
@@ -42,6 +42,10 @@ check: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks $(ARGS)
+
+# As root: the kernel plane's, on this machine's kernel, in network namespaces of its own.
+bench-kernel: $(STAMP)
+	$(BIN)/python -m benchmarks --kernel $(ARGS)
 
 study: $(STAMP)
 	$(BIN)/python -m benchmarks.study --save

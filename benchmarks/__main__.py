@@ -1,5 +1,7 @@
 """`make bench`: print every figure with its bar, after checking the answers.
 
+`--kernel` takes those of the kernel plane, as root (`make bench-kernel`).
+
 `--save` writes them to docs/figures.md, with the machine, the versions and the commit; with
 `--only`, only the sections that were measured are written anew. Each section but the first is a
 program of its own, which says in its own words how it measures.
@@ -129,7 +131,12 @@ PROGRAMS = {
     "replays": (
         "Captures to decisions and flow logs", ["replays"], ["--packets", "1000000", "--runs", "3"],
     ),
+    "packet": ("A packet in the kernel", ["kernel.packet"], []),
+    "traffic": ("Kernel: ours, nftables, no filter", ["kernel.traffic"], ["--rounds", "5"]),
+    "choices": ("Kernel: what its own parts cost", ["kernel.choices"], []),
 }  # fmt: skip
+#: They need root, and are taken by `make bench-kernel`.
+KERNEL = ("packet", "traffic", "choices")
 FIGURES = ROOT / "docs" / "figures.md"
 KERNELS = Path("~/.cache/secgroup/kernels").expanduser()
 _HEAD = "# Figures\n\nWritten by `make bench ARGS=--save`; `--only` measures single sections.\n"
@@ -208,9 +215,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--save", action="store_true", help="write docs/figures.md")
     parser.add_argument("--quick", action="store_true", help="with smaller captures")
+    parser.add_argument("--kernel", action="store_true", help="the kernel plane's, as root")
     parser.add_argument("--only", action="append", choices=("commands", *PROGRAMS))
     options = parser.parse_args()
-    for name in options.only or ("commands", *PROGRAMS):
+    everywhere = ("commands", *(each for each in PROGRAMS if each not in KERNEL))
+    for name in options.only or (KERNEL if options.kernel else everywhere):
         around = surroundings()
         print(f"\n{name}: {around}", flush=True)
         if name == "commands":

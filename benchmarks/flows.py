@@ -70,7 +70,7 @@ def network(
         )
         for number, peer in enumerate((INSIDE4, INSIDE6) if between else ())
     ]
-    blocks = [IPv4Network((int(PEERS4.network_address) + 16 * n, 28)) for n in _order(prefixes)]
+    blocks = blocks_of_peers(prefixes)
     while len(made) < rules:
         number = len(made)
         share = blocks[number - len(opening) :: rules - len(opening)]
@@ -124,9 +124,10 @@ def network(
     )
 
 
-def _order(count: int) -> list[int]:
-    """Blocks in an order that no list has in a row."""
-    return [number * 100_003 % (1 << 18) for number in range(count)]
+def blocks_of_peers(count: int) -> list[IPv4Network]:
+    """Return blocks of /28 among the peers, in an order in which no two lie side by side."""
+    first = int(PEERS4.network_address)
+    return [IPv4Network((first + 16 * (n * 100_003 % (1 << 18)), 28)) for n in range(count)]
 
 
 def _entries(count: int) -> tuple[NetworkAclEntry, ...]:

@@ -21,6 +21,11 @@ class Namespace:
     name: str
     pid: int
 
+    @property
+    def netns(self) -> Path:
+        """Return the file that stands for it."""
+        return Path(f"/proc/{self.pid}/ns/net")
+
     def command(self, command: Sequence[str]) -> list[str]:
         """Return the command line that runs a command here."""
         return ["nsenter", f"--net=/proc/{self.pid}/ns/net", "--", *command]

@@ -915,3 +915,22 @@ def filter_program(ifindex: int, attach_point: int, *, handle: int, priority: in
             return None
         raise
     return int(options.prog_id)
+
+
+def send_frames(program_fd: int, frame: bytes, count: int, batch: int) -> None:
+    """Run an XDP program on `count` frames that go where it sends them, `batch` at once.
+
+    The frames begin as `frame`, and as they were left when they are used again.
+
+    Raises
+    ------
+    DataPlaneError
+        The kernel does not run it.
+
+    """
+    options = _TestRun(sz=ctypes.sizeof(_TestRun), data_in=frame)
+    options.data_size_in, options.repeat, options.batch_size = len(frame), count, batch
+    options.flags = 1 << 1  # BPF_F_TEST_XDP_LIVE_FRAMES
+    result = int(_library().bpf_prog_test_run_opts(program_fd, byref(options)))
+    if result < 0:
+        raise DataPlaneError(PLANE, f"test run of {count} frames", os.strerror(-result))

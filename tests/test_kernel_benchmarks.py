@@ -1,0 +1,27 @@
+"""The kernel plane's benchmarks run, and find the answers that they expect; no figure is judged."""
+
+import sys
+
+import pytest
+from benchmarks.kernel import packet, traffic
+
+
+@pytest.mark.needs("root", "bpf", "clang")
+@pytest.mark.parametrize("row", packet.ROWS)
+def test_each_packet_gets_the_answer_that_is_measured(
+    row: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["packet", "--tiny", "--row", row])
+    assert packet.main() == 0
+    assert " ns" in capsys.readouterr().out or row == "changes"
+
+
+@pytest.mark.needs("root", "netns", "bpf", "clang", "nft", "iperf3")
+def test_every_filter_on_the_path_lets_through_what_the_rules_admit(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["traffic", "--rounds", "1", "--frames", "2000"])
+    traffic.main()
+    printed = capsys.readouterr().out
+    for load in traffic.LOADS.values():
+        assert f"{load.title}: ours / nftables" in printed
