@@ -1,10 +1,12 @@
 """What an endpoint begins with, and what it is exported as: nothing of a network is lost."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass, replace
+from functools import cache
 from itertools import count
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -15,18 +17,25 @@ from secgroup.control.export import export
 from secgroup.control.loading import load
 from secgroup.control.networks import Networks
 from secgroup.control.seed_ids import with_ids
-from secgroup.errors import InputError
+from secgroup.errors import Ec2Error, InputError
 from secgroup.model.network import Network
 from secgroup.sources.load import gather, network_of
 from secgroup.sources.load import load as load_network
+from tests.control.test_walk import walked
 from tests.support.networks import every_noun, large
 from tests.support.shapes import misshapen, model
+from tests.support.walks import PLACES, REQUESTS, next_name, walks
 from tests.support.worlds import OTHER_ACCOUNT, OWN_KINDS, REGION, Client, new_client
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "three-tier" / "network.yaml"
 
 #: Members of nouns that say who a thing is for people, not what it does.
-_NAMES = frozenset({"names", "name", "owner_id", "availability_zone", "description", "max_entries"})
+_NAMES = frozenset(
+    {
+        *("names", "name", "owner_id", "description", "max_entries"),
+        *("availability_zone", "availability_zone_id"),
+    }
+)
 
 
 def meaning(noun: Any) -> Any:
@@ -169,3 +178,84 @@ def test_what_another_world_of_the_store_has_is_not_loaded(tmp_path: Path) -> No
     other = client.elsewhere(account_id=OTHER_ACCOUNT)
     with pytest.raises(InputError, match=f"is of {client.account_id} in {REGION} already"):
         loaded(other, path)
+
+
+def structures(value: Any, path: str = "") -> Iterator[tuple[str, frozenset[str]]]:
+    """Every structure of a resource, by its path, with the members that it has."""
+    if isinstance(value, dict):
+        yield path, frozenset(value)
+        for key, each in value.items():
+            yield from structures(each, f"{path}.{key}")
+    elif isinstance(value, list):
+        for each in value:
+            yield from structures(each, path)
+
+
+@cache
+def given() -> dict[tuple[str, str], frozenset[str]]:
+    """By kind and path: the members that every structure has which operations made."""
+    found: dict[tuple[str, str], frozenset[str]] = {}
+    for seed in range(3):
+        client, _, _ = walked(seed)
+        for row in client.endpoint.state.rows():
+            for path, members in structures(row.resource):
+                found[row.kind, path] = found.get((row.kind, path), members) & members
+    return found
+
+
+def test_what_was_loaded_has_every_member_that_operations_give(file: Path) -> None:
+    client = begun(10_000)
+    before = {row.resource_id for row in client.endpoint.state.rows()}
+    loaded(client, file)
+    lacking = {
+        (row.kind, f"{path}.{member}")
+        for row in client.endpoint.state.rows()
+        if row.resource_id not in before and row.kind not in OWN_KINDS
+        for path, members in structures(row.resource)
+        for member in given().get((row.kind, path), frozenset()) - members
+    }
+    # A hardware address would be another network; only some walks have none of the others.
+    assert lacking <= {
+        ("NetworkInterface", ".MacAddress"),
+        ("NetworkInterface", ".Association.PublicDnsName"),
+        ("VpcPeeringConnection", ".ExpirationTime"),
+    }
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_every_operation_goes_on_from_what_was_loaded(file: Path, seed: int) -> None:
+    client = begun(10_000)
+    loaded(client, file)
+    random = Random(seed)
+    callers = walks(client, random, PLACES[:1])
+    done = 0
+    for _ in range(150):
+        walk = random.choice(callers)
+        name = next_name(random, list(OPERATIONS))
+        try:
+            walk.client(name, **REQUESTS[name](walk))
+            done += 1
+        except Ec2Error:
+            continue
+    assert done > 30
+    for name in ("DescribeInstances", "DescribeInstanceStatus", "DescribeNetworkInterfaces"):
+        client(name)
+
+
+def test_instances_are_loaded_as_they_were(tmp_path: Path) -> None:
+    client = begun(1)
+    launch = {"ImageId": "ami-0123abcd", "InstanceType": "t3.medium", "KeyName": "key"}
+    made = client("RunInstances", MinCount=2, MaxCount=2, **launch)["Instances"]
+    client("StopInstances", InstanceIds=[made[1]["InstanceId"]])
+    again = begun(10_000)
+    loaded(again, written(tmp_path, export(client.world, OPERATIONS)))
+    assert exported(again) == exported(client)
+    assert len(again("DescribeInstances")["Reservations"]) == 1
+
+
+def test_default_vpc_that_was_loaded_stays_the_only_one_after_a_restart(tmp_path: Path) -> None:
+    path = written(tmp_path, export(begun(1).world, OPERATIONS))
+    client = begun(10_000)
+    loaded(client, path)
+    client.endpoint = replace(client.endpoint, _begun=set())
+    assert len(client("DescribeVpcs")["Vpcs"]) == 1

@@ -84,7 +84,8 @@ def _with(interface: Resource, private: str, association: Resource | None) -> di
     return new
 
 
-def _told(world: World, vpc_id: str, public: str) -> dict[str, Any]:
+def told(world: World, vpc_id: str, public: str) -> dict[str, Any]:
+    """Return a public address with its name, if its VPC gives names, as associations tell it."""
     has_names = has_attribute(world, vpc_id, "EnableDnsHostnames")
     return {
         "PublicIp": public,
@@ -96,7 +97,7 @@ def map_public(world: World, interface: Resource) -> Resource:
     """Give the primary address of an interface a public one of Amazon's, until it is taken back."""
     association = {
         "IpOwnerId": "amazon",
-        **_told(world, interface["VpcId"], _new_public(world)),
+        **told(world, interface["VpcId"], _new_public(world)),
     }
     new = _with(interface, interface["PrivateIpAddress"], association)
     world.put("NetworkInterface", new)
@@ -116,21 +117,27 @@ def unmap_public(world: World, interface: Resource) -> Resource:
 def associate(world: World, address: Resource, interface: Resource, private: str) -> str:
     """Associate an address that is free with a private one, and return the association's id."""
     association_id = world.new_id("eipassoc")
-    association = {
-        "AllocationId": address["AllocationId"],
-        "AssociationId": association_id,
-        "IpOwnerId": world.account_id,
-        **_told(world, interface["VpcId"], address["PublicIp"]),
-    }
-    world.put("NetworkInterface", _with(interface, private, association))
-    told = {
+    associated = {
+        **address,
         "AssociationId": association_id,
         "NetworkInterfaceId": interface["NetworkInterfaceId"],
         "NetworkInterfaceOwnerId": interface["OwnerId"],
         "PrivateIpAddress": private,
     }
-    world.put("Address", {**address, **told})
+    tell(world, associated, interface, private)
+    world.put("Address", associated)
     return association_id
+
+
+def tell(world: World, address: Resource, interface: Resource, private: str) -> None:
+    """Let an interface tell the address that is associated with a private one of its."""
+    association = {
+        "AllocationId": address["AllocationId"],
+        "AssociationId": address["AssociationId"],
+        "IpOwnerId": world.account_id,
+        **told(world, interface["VpcId"], address["PublicIp"]),
+    }
+    world.put("NetworkInterface", _with(interface, private, association))
 
 
 def dissociate(world: World, address: Resource) -> None:

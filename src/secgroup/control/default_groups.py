@@ -8,6 +8,7 @@ from typing import Final
 from secgroup.control.permissions import ALL
 from secgroup.control.security_groups import allow_all, make_group, remove
 from secgroup.control.state import Resource, World
+from secgroup.errors import Ec2Error
 from secgroup.model.defaults import DEFAULT_GROUP_NAME
 
 _DESCRIPTION: Final = "default VPC security group"
@@ -32,9 +33,18 @@ def is_associated(world: World, vpc_id: str) -> bool:
 
 
 def default_id(world: World, vpc_id: str) -> str:
-    """Return the id of the default group of a VPC."""
-    groups = world.where("SecurityGroup", "VpcId", vpc_id)
-    return next(str(each["GroupId"]) for each in groups if each["GroupName"] == DEFAULT_GROUP_NAME)
+    """Return the id of the default group of a VPC.
+
+    Raises
+    ------
+    Ec2Error
+        The VPC was loaded without one.
+
+    """
+    for group in world.where("SecurityGroup", "VpcId", vpc_id):
+        if group["GroupName"] == DEFAULT_GROUP_NAME:
+            return str(group["GroupId"])
+    raise Ec2Error("group_not_found", resource_id=DEFAULT_GROUP_NAME)
 
 
 def allow_ipv6(world: World, vpc_id: str) -> None:

@@ -6,6 +6,7 @@ endpoints", "Interface endpoints"; API reference, CreateVpcEndpoint.
 """
 
 import json
+from collections.abc import Mapping
 from typing import Any, Final
 
 from secgroup.control import network_interfaces
@@ -190,6 +191,17 @@ def _check_zones(world: World, subnet_ids: list[str]) -> None:
 # Operations ---------------------------------------------------------------------------------------
 
 
+#: What every endpoint has that is told nothing else.
+PLAIN: Final[Mapping[str, Any]] = {
+    "PolicyDocument": _POLICY,
+    "IpAddressType": "ipv4",
+    "PrivateDnsEnabled": False,
+    "RequesterManaged": False,
+    "DnsEntries": [],
+    "NetworkInterfaceIds": [],
+}
+
+
 def create_vpc_endpoint(world: World, request: Resource) -> dict[str, Any]:
     """CreateVpcEndpoint: a gateway endpoint unless another type is asked for."""
     unserved(
@@ -217,15 +229,13 @@ def create_vpc_endpoint(world: World, request: Resource) -> dict[str, Any]:
         "ServiceName": name,
         "ServiceRegion": world.region,
         "State": "available",
+        **PLAIN,
         "PolicyDocument": request.get("PolicyDocument") or _POLICY,
         "RouteTableIds": list(dict.fromkeys(request.get("RouteTableIds") or ())),
         "SubnetIds": list(dict.fromkeys(request.get("SubnetIds") or ())),
         "Groups": [] if is_gateway else network_interfaces.groups_of(world, vpc["VpcId"], groups),
-        "IpAddressType": request.get("IpAddressType") or "ipv4",
+        "IpAddressType": request.get("IpAddressType") or PLAIN["IpAddressType"],
         "PrivateDnsEnabled": not is_gateway and request.get("PrivateDnsEnabled") is not False,
-        "RequesterManaged": False,
-        "DnsEntries": [],
-        "NetworkInterfaceIds": [],
         "CreationTimestamp": world.time,
         "Tags": tags,
     }

@@ -5,6 +5,7 @@ or processors behind one. Source: EC2 User Guide, "Instance lifecycle"; API refe
 """
 
 import re
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -36,6 +37,22 @@ def state(name: str) -> dict[str, Any]:
     """Return a state as instances show it."""
     return {"Code": _STATES[name], "Name": name}
 
+
+#: What every instance has that is told nothing else.
+PLAIN: Final[Mapping[str, Any]] = {
+    "Architecture": "x86_64",
+    "Hypervisor": "xen",
+    "VirtualizationType": "hvm",
+    "RootDeviceName": "/dev/xvda",
+    "RootDeviceType": "ebs",
+    "BlockDeviceMappings": [],
+    "EbsOptimized": False,
+    "EnaSupport": True,
+    "Monitoring": {"State": "disabled"},
+    "PlatformDetails": "Linux/UNIX",
+    "UsageOperation": "RunInstances",
+    "ProductCodes": [],
+}
 
 # RunInstances -------------------------------------------------------------------------------------
 
@@ -199,18 +216,9 @@ def _launch(
             "GroupName": "",
             "Tenancy": placement.get("Tenancy") or "default",
         },
+        **PLAIN,
         "Architecture": instance_type["ProcessorInfo"]["SupportedArchitectures"][0],
-        "Hypervisor": "xen",
-        "VirtualizationType": "hvm",
-        "RootDeviceName": "/dev/xvda",
-        "RootDeviceType": "ebs",
-        "BlockDeviceMappings": [],
         "EbsOptimized": bool(request.get("EbsOptimized")),
-        "EnaSupport": True,
-        "Monitoring": {"State": "disabled"},
-        "PlatformDetails": "Linux/UNIX",
-        "UsageOperation": "RunInstances",
-        "ProductCodes": [],
         "SubnetId": primary["SubnetId"],
         "VpcId": primary["VpcId"],
         "PrivateDnsName": private_dns_name(world, primary["PrivateIpAddress"])

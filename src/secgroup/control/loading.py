@@ -1,13 +1,15 @@
 """A network that people have, as the state that an endpoint begins with.
 
 A template becomes resources by its nouns; describe output is taken over as it stands, with every
-member that EC2 describes, and completed by the nouns where it does not say enough.
+member that EC2 describes, and completed by the nouns where it does not say enough. What operations
+count on besides is added in `completing`.
 """
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from secgroup.control.aws_prefix_lists import AWS
+from secgroup.control.completing import associate_addresses, completed
 from secgroup.control.export import CALLS
 from secgroup.control.peering_blocks import tags_of_side
 from secgroup.control.seed import resources_of
@@ -25,9 +27,19 @@ _DERIVED: Final = frozenset(
         ("Subnet", "AvailableIpAddressCount"),
         ("ManagedPrefixList", "Cidrs"),
         ("ManagedPrefixList", "Entries"),
+        ("Instance", "NetworkInterfaces"),
+        ("Instance", "SecurityGroups"),
+        ("Instance", "SourceDestCheck"),
+        ("Instance", "PrivateIpAddress"),
+        ("Instance", "PublicIpAddress"),
+        ("Instance", "PublicDnsName"),
+        ("Instance", "Ipv6Address"),
+        ("Reservation", "Instances"),
     }
 )
 
+#: What is told of resources, by kind and id.
+_Told = Mapping[tuple[str, str], Resource]
 #: Returns a resource of a kind without what is no member of its shape.
 Shaped = Callable[[str, Resource], Resource]
 
@@ -57,9 +69,21 @@ def load(world: World, network: Network, answers: Answers, shaped: Shaped) -> No
     for kind, resource in resources_of(with_ids(network, world), world):
         resource_id = world.state.kinds[kind].id_of(resource)
         kept = told.get((kind, resource_id))
-        found = resource if kept is None else shaped(kind, {**resource, **kept})
+        if kind == "Reservation":
+            resource, kept = _reservation(world, resource, told), None
+        merged = resource if kept is None else shaped(kind, {**resource, **kept})
+        found = completed(world, kind, merged)
         if not _is_elsewhere(world, kind, resource_id, found):
             world.put(kind, found)
+    associate_addresses(world)
+
+
+def _reservation(world: World, resource: Resource, told: _Told) -> dict[str, Any]:
+    """Return the reservation of an instance, with the others that were launched together."""
+    (instance,) = resource["Instances"]
+    found = {**resource, **told.get(("Reservation", instance["InstanceId"]), {})}
+    earlier = world.get("Reservation", found["ReservationId"]) or {"Instances": []}
+    return {**found, "Instances": [*earlier["Instances"], instance]}
 
 
 def _is_elsewhere(world: World, kind: str, resource_id: str, found: Resource) -> bool:
@@ -86,26 +110,41 @@ def _is_elsewhere(world: World, kind: str, resource_id: str, found: Resource) ->
     return True
 
 
+def _kept(shape: str, resource: Resource) -> dict[str, Any]:
+    return {
+        member: value
+        for member, value in resource.items()
+        if value is not None and (shape, member) not in _DERIVED
+    }
+
+
 def _clear(world: World) -> None:
+    """Remove what a world begins with but its DHCP options, which say that it has begun."""
     for kind in world.state.kinds:
+        if kind == "DhcpOptions":
+            continue
         for resource in list(world.every(kind)):
             world.delete(kind, world.state.kinds[kind].id_of(resource))
 
 
-def _told(world: World, answers: Answers) -> Mapping[tuple[str, str], Resource]:
-    """Return what describe output says of each resource, by kind and id."""
+def _told(world: World, answers: Answers) -> _Told:
+    """Return what describe output says of each resource; of reservations, by their instances."""
     found: dict[tuple[str, str], Resource] = {}
     for _, key, shape in CALLS:
         if shape is None:
             continue
         kind = world.state.kinds[shape]
         for node in answers.nodes[key]:
-            kept: dict[str, Any] = {
-                member: value
-                for member, value in node.value.items()
-                if value is not None and (shape, member) not in _DERIVED
-            }
+            kept = _kept(shape, node.value)
             found[shape, kind.id_of(kept)] = kept
+    for node in answers.nodes["Instances"]:
+        found["Instance", node.value["InstanceId"]] = _kept("Instance", node.value)
+    for node in answers.nodes["Reservations"]:
+        reservation = _kept("Reservation", node.value)
+        for instance in node.nodes("Instances"):
+            instance_id = instance.value["InstanceId"]
+            found["Instance", instance_id] = _kept("Instance", instance.value)
+            found["Reservation", instance_id] = reservation
     for vpc_id, attributes in answers.attributes.items():
         told = {name: {"Value": value} for name, value in attributes.items()}
         found["DescribeVpcAttributeResult", vpc_id] = told

@@ -23,7 +23,8 @@ from secgroup.errors import Ec2Error
 _KIND: Final = "VpcPeeringConnection"
 _WAITS: Final = timedelta(days=7)
 
-_OPTIONS: Final = {
+#: The options of a side that has modified none.
+OPTIONS: Final = {
     "AllowDnsResolutionFromRemoteVpc": False,
     "AllowEgressFromLocalClassicLinkToRemoteVpc": False,
     "AllowEgressFromLocalVpcToRemoteClassicLink": False,
@@ -95,6 +96,11 @@ def _put(world: World, row: Row, resource: Resource) -> None:
         routes.refresh(there, "VpcPeeringConnectionId", row.resource_id)
 
 
+def expiration(world: World) -> str:
+    """Return until when a connection that is asked for now may be accepted."""
+    return (world.now + _WAITS).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+
+
 def _status(code: str, message: str | None = None) -> dict[str, str]:
     return {"Code": code, "Message": message or _MESSAGES[code]}
 
@@ -105,7 +111,7 @@ def _told(vpc: Resource, region: str) -> dict[str, Any]:
         "OwnerId": vpc["OwnerId"],
         "VpcId": vpc["VpcId"],
         "Region": region,
-        "PeeringOptions": _OPTIONS,
+        "PeeringOptions": OPTIONS,
     }
 
 
@@ -154,7 +160,7 @@ def create_vpc_peering_connection(world: World, request: Resource) -> dict[str, 
         "RequesterVpcInfo": _told(vpc, world.region),
         "AccepterVpcInfo": {"OwnerId": owner_id, "VpcId": peer_id, "Region": region},
         "Status": waits if is_good else _status("failed"),
-        "ExpirationTime": (world.now + _WAITS).strftime("%Y-%m-%dT%H:%M:%S.000Z"),
+        "ExpirationTime": expiration(world),
         "Tags": tags,
     }
     world.put(_KIND, connection)

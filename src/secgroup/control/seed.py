@@ -186,16 +186,15 @@ def _interface(seed: Seed, interface: NetworkInterface) -> Made:
             for number, each in enumerate(interface.ipv4)
         ],
         "Ipv6Addresses": [{"Ipv6Address": str(each)} for each in interface.ipv6],
-        "Ipv4Prefixes": [
-            {"Ipv4Prefix": str(each)} for each in interface.prefixes if each.version == 4
-        ],
-        "Ipv6Prefixes": [
-            {"Ipv6Prefix": str(each)} for each in interface.prefixes if each.version == 6
-        ],
         "TagSet": tags(interface.names),
     }
     if interface.ipv4:
         resource["PrivateIpAddress"] = str(interface.ipv4[0].address)
+    for version in (4, 6):
+        prefixes = [str(each) for each in interface.prefixes if each.version == version]
+        if prefixes:
+            key = f"Ipv{version}Prefix"
+            resource[f"{key}es"] = [{key: each} for each in prefixes]
     if interface.mac is not None:
         resource["MacAddress"] = interface.mac.hex(":")
     if interface.instance_id is not None:

@@ -3,7 +3,7 @@
 Source: Amazon VPC User Guide, "Subnet sizing", "Subnet CIDR blocks"; API reference, CreateSubnet.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Network, IPv6Network
 from typing import Any, Final
 
@@ -82,6 +82,23 @@ _DESCRIBE: Final = Describe(
 )
 
 
+#: What every subnet begins with.
+PLAIN: Final[Mapping[str, Any]] = {
+    "MapCustomerOwnedIpOnLaunch": False,
+    "EnableDns64": False,
+    "BlockPublicAccessStates": {"InternetGatewayBlockMode": "off"},
+}
+
+
+def dns_options(*, is_native: bool) -> dict[str, Any]:
+    """Return how the hosts of a new subnet are named; those of IPv6 alone by their ids."""
+    return {
+        "HostnameType": "resource-name" if is_native else "ip-name",
+        "EnableResourceNameDnsARecord": False,
+        "EnableResourceNameDnsAAAARecord": is_native,
+    }
+
+
 def create(
     world: World,
     vpc: Resource,
@@ -104,17 +121,11 @@ def create(
         "AvailabilityZoneId": zone[1],
         "DefaultForAz": is_default,
         "MapPublicIpOnLaunch": is_default,
-        "MapCustomerOwnedIpOnLaunch": False,
         "AssignIpv6AddressOnCreation": ipv4 is None,
-        "EnableDns64": False,
         "Ipv6Native": ipv4 is None,
         "Ipv6CidrBlockAssociationSet": [],
-        _DNS: {
-            "HostnameType": "ip-name" if ipv4 is not None else "resource-name",
-            "EnableResourceNameDnsARecord": False,
-            "EnableResourceNameDnsAAAARecord": ipv4 is None,
-        },
-        "BlockPublicAccessStates": {"InternetGatewayBlockMode": "off"},
+        _DNS: dns_options(is_native=ipv4 is None),
+        **PLAIN,
         "Tags": tags,
     }
     if ipv4 is not None:
