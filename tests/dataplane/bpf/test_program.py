@@ -34,7 +34,7 @@ from tests.dataplane.bpf.world import (
     opened,
 )
 
-pytestmark = pytest.mark.needs("root")
+pytestmark = pytest.mark.needs("root", "bpf")
 
 INGRESS: Final = Direction.INGRESS
 EGRESS: Final = Direction.EGRESS
@@ -188,3 +188,11 @@ def test_segments_that_are_not_cut_yet_count_as_packets(world: World) -> None:
     _, entries = world.maps.connections.items()
     assert entries["packets"].tolist() == [[3, 0]]
     assert entries["next"][0, 0] == 2501
+
+
+def test_an_own_ipv4_address_inside_ipv6_is_not_own(world: World) -> None:
+    world.maps.hosts.put((0, 0xFFFF << 32 | int(IPv4Address("10.0.0.77")), 9, 0), 1)
+    ip4 = IP(src="10.0.0.77", dst=str(FAR)) / UDP()
+    assert world.send(EGRESS, _frame(ip4))["answer"]["accepted"]
+    ip6 = IPv6(src="::ffff:10.0.0.77", dst=ANYBODY) / UDP()
+    assert world.send(EGRESS, _frame(ip6))["answer"]["reason"] == Reason.SPOOFED

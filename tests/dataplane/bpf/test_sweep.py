@@ -14,7 +14,7 @@ from secgroup.decision import Reason
 from secgroup.net.direction import Direction
 from tests.dataplane.bpf.world import FAR, MAC, OTHER_MAC, OWN, SSH, START_MS, World, opened
 
-pytestmark = pytest.mark.needs("root")
+pytestmark = pytest.mark.needs("root", "bpf")
 
 SYN_SENT_MS: Final = 120_000
 

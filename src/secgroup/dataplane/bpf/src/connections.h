@@ -25,8 +25,8 @@ const volatile __u32 keeps_tally = 1;
 /* Compare-and-swaps of one step. */
 #define TRIES 3
 
-#define EEXIST 17
-#define EBUSY 16
+#define E2BIG 7
+#define ENOMEM 12
 
 static __always_inline __u64 *memory_of(struct entry *entry)
 {
@@ -319,7 +319,7 @@ static __always_inline int make(struct passage *passage, struct entry *entry, __
 		return remake(passage, entry, memory, owner) ? MADE : LOST;
 	error = bpf_map_update_elem(&connections, &passage->key, &passage->fresh, BPF_NOEXIST);
 	if (error)
-		return error == -EEXIST || error == -EBUSY ? LOST : FULL;
+		return error == -E2BIG || error == -ENOMEM ? FULL : LOST;
 	add_weight(owner, passage->fresh.flags & WEIGHT_TWO ? 2 : 1);
 	return MADE;
 }

@@ -51,11 +51,16 @@ __global __u64 address_value(__u32 table, __u32 kinds, __u32 family, __u64 hi, _
 	return value ? *value : NOT_FOUND;
 }
 
+/* Is an address one of the interface's? Its table has both families: an IPv6 packet of ::ffff:a.b.c.d
+ * does not get at the others' rows.
+ */
 static __always_inline bool is_own(const struct policy *policy, __u8 family, __u64 hi, __u64 lo)
 {
 	if (family == 6) {
 		if (hi == policy->own6_hi && lo == policy->own6_lo && (hi | lo))
 			return true;
+		if (!hi && (lo & ~0xffffffffULL) == MAPPED)
+			return false;
 	} else if ((__u32)lo == policy->own4 && policy->own4) {
 		return true;
 	}

@@ -9,6 +9,9 @@
 #include "connections.h"
 
 #define PERIOD_NS 1000000000ULL
+/* The pause after a pass is at least so many times as long as the pass: a tenth of a core. */
+#define PAUSES 9
+#define EBUSY 16
 #define MOST_PASSES 2
 #define CLOCK_MONOTONIC 1
 
@@ -158,13 +161,15 @@ static int on_timer(void *map, __u32 *key, struct sweeper *row)
 /* The timer starts after the pass, so that marks are a second old when the next one begins. */
 static int on_work(void *map, int *key, void *value)
 {
+	__u64 begin_ns = bpf_ktime_get_ns(), pause_ns;
 	struct sweeper *row = value;
 	struct pass pass = { .now_ms = exact_clock_ms() };
 
 	(void)map;
 	(void)key;
 	pass_over(&pass);
-	bpf_timer_start(&row->timer, PERIOD_NS, 0);
+	pause_ns = PAUSES * (bpf_ktime_get_ns() - begin_ns);
+	bpf_timer_start(&row->timer, pause_ns > PERIOD_NS ? pause_ns : PERIOD_NS, 0);
 	return 0;
 }
 
