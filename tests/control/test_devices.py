@@ -33,7 +33,7 @@ def test_device_is_kept_told_and_stood_before() -> None:
     ]
     (group,) = client("DescribeSecurityGroups")["SecurityGroups"]
     assert found[0].group_ids == (group["GroupId"],)
-    detach(client.endpoint, ACCOUNT, one, NOW)
+    detach(client.endpoint, plane, ACCOUNT, one, NOW)
     assert list(plane.held) == [other]
 
 
@@ -70,7 +70,7 @@ def test_device_outlives_its_interface_until_it_is_taken_away() -> None:
     client("DeleteNetworkInterface", NetworkInterfaceId=one)
     (found,) = attached(client.endpoint, ACCOUNT, plane.device_states())
     assert (found.interface_id, found.group_ids) == (one, ())
-    detach(client.endpoint, ACCOUNT, one, NOW)
+    detach(client.endpoint, plane, ACCOUNT, one, NOW)
     assert plane.held == {}
 
 
@@ -82,10 +82,20 @@ def test_interface_of_another_account_or_none_is_refused(account_id: str) -> Non
         attach(client.endpoint, account_id, named, Device(name="veth0"), NOW)
 
 
+def test_device_that_only_the_plane_knows_of_is_left() -> None:
+    client, plane, (one, _) = following()
+    plane.held = {one: Device(name="veth0"), "eni-of-old": Device(name="veth1")}
+    with pytest.raises(InputError, match=f"{one}: is no interface of {OTHER_ACCOUNT}"):
+        detach(client.endpoint, plane, OTHER_ACCOUNT, one, NOW)
+    for each in (one, "eni-of-old"):
+        detach(client.endpoint, plane, ACCOUNT, each, NOW)
+    assert plane.held == {}
+
+
 def test_detaching_what_has_no_device_is_refused() -> None:
-    client, _, (one, _) = following()
+    client, plane, (one, _) = following()
     with pytest.raises(InputError, match=f"{one}: has no device"):
-        detach(client.endpoint, ACCOUNT, one, NOW)
+        detach(client.endpoint, plane, ACCOUNT, one, NOW)
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ def answer(
         if method == "POST":
             attach(endpoint, account_id, interface_id, _device(asked), now)
         else:
-            detach(endpoint, account_id, interface_id, now)
+            detach(endpoint, plane, account_id, interface_id, now)
     found = [_told(each) for each in attached(endpoint, account_id, plane.device_states())]
     return "application/json", json.dumps({"devices": found}).encode() + b"\n"
 

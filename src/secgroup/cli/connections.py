@@ -23,7 +23,8 @@ from secgroup.net.protocol import PROTOCOL_NUMBERS, protocol_name
 
 if TYPE_CHECKING:
     from secgroup.dataplane.bpf.connections import Connection, Connections, Selection
-    from secgroup.dataplane.bpf.pinned import NameOf, Pinned
+    from secgroup.dataplane.bpf.events import NameOf
+    from secgroup.dataplane.bpf.pinned import Pinned
 
 #: How many a table shows, unless more are asked for.
 SHOWN: Final = 100
@@ -69,6 +70,7 @@ def command(
 
     Reads the kernel's tables: root is needed, a running server is not, but for --group.
     """
+    from secgroup.dataplane.bpf.clock import kernel_ms
     from secgroup.dataplane.bpf.pinned import end, opened, pinned
 
     if kill and not (interfaces or groups or peers or states or protocols):
@@ -85,7 +87,7 @@ def command(
         selection = _selection(plane, wanted, peers, states, protocols)
         while True:
             began_s = time.monotonic()
-            everything = plane.connections(now_ms())
+            everything = plane.connections(kernel_ms())
             chosen = everything.chosen(selection)
             if kill:
                 click.echo(f"{end(root, chosen.keys):,} of {len(everything):,} connections ended")
@@ -97,11 +99,6 @@ def command(
             if not watch:
                 return
             time.sleep(max(0.0, began_s + _SECONDS - time.monotonic()))
-
-
-def now_ms() -> int:
-    """Return the time by the clock of the kernel's programs, in milliseconds."""
-    return time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1_000_000
 
 
 def _carrying(groups: tuple[str, ...], endpoint: str) -> list[str]:

@@ -11,6 +11,7 @@ from typing import IO, TYPE_CHECKING, Final
 
 import click
 
+from secgroup.cli.serve_plane import Chosen, follow, plane_choice
 from secgroup.errors import InputError, OutputError
 
 if TYPE_CHECKING:
@@ -18,11 +19,8 @@ if TYPE_CHECKING:
     from secgroup.control.opening import Nowhere
     from secgroup.control.state import World
     from secgroup.control.store import SqliteStore
-    from secgroup.dataplane.batch import BatchPlane
 
 MEMORY: Final = ":memory:"
-#: How often what flow logs have finished is written.
-FLOW_LOG_SECONDS: Final = 5
 
 
 @click.command("serve")
@@ -67,6 +65,7 @@ FLOW_LOG_SECONDS: Final = 5
     type=click.Path(path_type=Path),
     help="Where buckets and log groups of flow logs stand.  [default: beside the store]",
 )
+@plane_choice
 @click.option("--tls-cert", metavar="FILE", help="The certificate chain; then HTTPS is spoken.")
 @click.option("--tls-key", metavar="FILE", help="Its key.")
 @click.option(
@@ -87,6 +86,7 @@ def command(
     also: tuple[str, ...],
     region: str,
     flow_logs: Path | None,
+    chosen: Chosen,
     tls_cert: str | None,
     tls_key: str | None,
     access_log: str,
@@ -103,7 +103,6 @@ def command(
     from secgroup.api.auth import DEFAULT_ACCOUNT, checked_account, read_credentials
     from secgroup.api.errors import told
     from secgroup.api.exchange import Door, prepare
-    from secgroup.api.questions import PlaneQuestions
     from secgroup.api.server import bound, is_loopback, serve
     from secgroup.control.endpoint import Caller
     from secgroup.control.opening import opened, read_quotas
@@ -124,17 +123,17 @@ def command(
         caller = Caller(account_id=account_id, region=region)
         if load is not None:
             _load(endpoint, caller, [load, *also])
-        plane = _follow(endpoint, _flow_log_folder(kept.path, flow_logs), stack)
+        following = follow(endpoint, chosen, _flow_log_folder(kept.path, flow_logs), stack)
         prepare()
         application = Application(
             endpoint=endpoint,
             door=Door(credentials=known, account_id=account_id, loopback_only=known is None),
-            plane=PlaneQuestions(plane),
+            plane=following.plane,
+            devices=following.devices,
+            gauges=following.gauges,
             log=_log(access_log, stack),
         )
-        name = f"[{host}]" if ":" in host else host
-        scheme = "http" if tls is None else "https"
-        url = f"{scheme}://{name}:{listening.getsockname()[1]}"
+        url = _url("http" if tls is None else "https", host, listening.getsockname()[1])
         serve(application, listening, tls=tls, started=lambda: _say(url))
 
 
@@ -171,34 +170,15 @@ def _flow_log_folder(store: str, chosen: Path | None) -> Path | None:
     return Path(store).with_suffix(".flow-logs")
 
 
-def _follow(endpoint: "Endpoint", folder: Path | None, stack: ExitStack) -> "BatchPlane":
-    """Let the embedded plane, and the delivery of flow logs, follow the state."""
-    from datetime import UTC, datetime
-
-    from secgroup.api.ticker import ticking
-    from secgroup.control.delivery import Delivery
-    from secgroup.control.followers import Followers
-    from secgroup.control.reconcile import Reconciler
-    from secgroup.dataplane.batch import BatchPlane
-
-    if folder is None:
-        plane = BatchPlane()
-        endpoint.follower = Reconciler(endpoint.state, plane)
-        return plane
-    delivery = Delivery(folder, lambda problem: click.echo(f"warning: {problem}", err=True))
-    delivery.take(endpoint.state)
-    plane = BatchPlane(delivery.hear)
-    endpoint.follower = Followers((Reconciler(endpoint.state, plane), delivery))
-    stack.callback(lambda: delivery.close(datetime.now(UTC)))
-    stack.enter_context(ticking(delivery.tick, seconds=FLOW_LOG_SECONDS))
-    return plane
-
-
 def _list_operations() -> None:
     from secgroup.api.operations import OPERATIONS
 
     for name in sorted(OPERATIONS):
         click.echo(name)
+
+
+def _url(scheme: str, host: str, port: int) -> str:
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 def _say(url: str) -> None:

@@ -78,8 +78,23 @@ def attach(
     _call(endpoint, "AttachDevice", account_id, interface_id, operation, now)
 
 
-def detach(endpoint: Endpoint, account_id: str, interface_id: str, now: datetime) -> None:
-    """Take an interface's device away; raises `InputError` if it has none."""
+def detach(
+    endpoint: Endpoint, plane: Devices, account_id: str, interface_id: str, now: datetime
+) -> None:
+    """Take an interface's device away, also one that only the plane knows of.
+
+    Raises
+    ------
+    InputError
+        It has none, or is another account's.
+
+    """
+    if endpoint.state.find(KIND, interface_id) is None and interface_id in plane.device_states():
+        row = endpoint.state.find("NetworkInterface", interface_id)
+        if row is None or row.account_id == account_id:
+            plane.prepare_devices({interface_id: None})
+            plane.commit_devices()
+            return
 
     def operation(world: World, request: Resource) -> Mapping[str, object]:  # noqa: ARG001
         if world.get(KIND, interface_id) is None:

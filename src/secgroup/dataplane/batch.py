@@ -12,6 +12,7 @@ from threading import Lock
 from typing import Any, BinaryIO, Final
 
 from secgroup.conntrack.flow import Flow
+from secgroup.decision.switches import AS_DOCUMENTED, Switches
 from secgroup.errors import AmbiguousAddressError, InputError
 from secgroup.model.network import Network
 from secgroup.net.capture import read
@@ -48,10 +49,14 @@ class BatchPlane:
     ----------
     listener : callable, optional
         Told of every decision: a flow log.
+    switches : Switches
 
     """
 
-    def __init__(self, listener: Listener | None = None) -> None:
+    def __init__(
+        self, listener: Listener | None = None, *, switches: Switches = AS_DOCUMENTED
+    ) -> None:
+        self._switches = switches
         self._firewalls: dict[str, Firewall] = {}
         self._prepared: Mapping[str, Network] = {}
         self._listener = listener
@@ -70,7 +75,9 @@ class BatchPlane:
                 if region in self._firewalls:
                     self._firewalls[region].change(network)
                 else:
-                    self._firewalls[region] = Firewall(network, adopt=False)
+                    self._firewalls[region] = Firewall(
+                        network, switches=self._switches, adopt=False
+                    )
         self._prepared = {}
 
     def abandon(self) -> None:

@@ -4,7 +4,6 @@ Owns how a process beside the agent gets at what is pinned. It takes no lock, an
 being there. Read first: `pins`, which says what stands where.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,15 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from secgroup.dataplane.bpf.connections import Connections
+from secgroup.dataplane.bpf.events import NameOf
 from secgroup.dataplane.bpf.layout import END, LAYOUT_VERSION
 from secgroup.dataplane.bpf.libbpf import PLANE, run_syscall
 from secgroup.dataplane.bpf.loaded import Loaded, Maps, maps_of
 from secgroup.dataplane.bpf.pins import ROOT
 from secgroup.dataplane.bpf.upgrade import Opened
 from secgroup.errors import DataPlaneError
-
-#: (kind of `layout.NAMES`, number) -> what it names; None where nobody knows.
-NameOf = Callable[[int, int], str | None]
 
 
 @dataclass(frozen=True, slots=True)
