@@ -166,6 +166,16 @@ def test_a_filter_of_others_in_our_place_is_not_ours(bench):
     assert bench.hooks.attached() == ()
 
 
+def test_all_of_ours_go_at_once_however_they_are_attached(bench):
+    bench.host.ip("link add other type veth peer name rehto")
+    bench.hooks.attach(7, "guest", bench.netns)
+    bench.hooks.attach(8, "other", bench.netns, method=Method.CLSACT)
+    assert [each.interface for each in bench.hooks.attached()] == [7, 8]
+    bench.hooks.detach_all()
+    assert bench.hooks.attached() == ()
+    assert list(bench.folder.iterdir()) == []
+
+
 def test_device_that_is_up_needs_to_be_called_live(bench):
     bench.up()
     with pytest.raises(DataPlaneError, match="device guest: is up"):

@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import re
 
 import numpy as np
 import pytest
@@ -29,6 +30,23 @@ def test_refused_program_is_one_line_and_nothing_is_printed(capfd):
         # It reads through a register that was never written.
         libbpf.load_program("wild", instructions((0x61, 0x20, 0, 0), (0x95, 0, 0, 0)))
     assert "\n" not in str(caught.value)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_verifiers_last_words_are_the_cause_and_the_log_is_kept(capfd):
+    with (
+        libbpf.create_map("policies", libbpf.ARRAY, 4, 8, 16, libbpf.MMAPABLE) as narrow,
+        libbpf.Object(loaded.committed().content, "secgroup") as opened,
+    ):
+        # Rows too short for what the program reads of them.
+        libbpf._call("bpf_map__reuse_fd", opened._maps["policies"], narrow.fileno())
+        with pytest.raises(libbpf.VerifierError, match="outside of the allowed memory") as caught:
+            opened.load()
+    assert "\n" not in str(caught.value)
+    assert re.fullmatch(
+        r"bpf: secgroup: the kernel refuses it: R\d .* \(prog '\w+': .*\)", str(caught.value)
+    )
+    assert "invalid access to map value, value_size=8" in caught.value.log
     assert capfd.readouterr() == ("", "")
 
 

@@ -252,11 +252,20 @@ class Hooks:
 
     def detach(self, interface: int) -> None:
         """Take an interface's stubs off its device, which is open then."""
-        for each in self.attached():
-            if each.interface == interface:
-                in_namespace(each.netns, partial(self._detach, each))
+        linked = [(interface, each) in self._links for each in Direction]
         for direction in Direction:
             self._forget(interface, direction)
+        if not all(linked):
+            for each in self.attached():
+                if each.interface == interface:
+                    in_namespace(each.netns, partial(self._detach, each))
+
+    def detach_all(self) -> None:
+        """Take every stub of ours off its device."""
+        for interface, direction in list(self._links):
+            self._forget(interface, direction)
+        for each in self.attached():
+            in_namespace(each.netns, partial(self._detach, each))
 
     def _detach(self, attachment: Attachment) -> None:
         for direction, method in attachment.methods.items():

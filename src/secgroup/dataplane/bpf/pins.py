@@ -202,8 +202,7 @@ class Pins:
 
     def remove(self) -> None:
         """Take everything away: every interface of ours is open then, and nothing is remembered."""
-        for each in self.hooks.attached():
-            self.hooks.detach(each.interface)
+        self.hooks.detach_all()
         self.close()
         shutil.rmtree(self.root)
 
