@@ -53,10 +53,13 @@ static long sweep_one(void *map, struct key *key, struct entry *entry, struct pa
 	if (!swap(entry, memory, WITH_STATE(memory, TAKEN)))
 		return 0;
 	tell_ended(key, entry, memory, pass->now_ms);
-	if (bpf_map_delete_elem(map, key) == 0) {
-		add_weight(owner, -weight_of(memory));
-		pass->removed++;
+	if (bpf_map_delete_elem(map, key)) {
+		/* The lock of its bucket could not be had: the next pass will. */
+		swap(entry, WITH_STATE(memory, TAKEN), memory);
+		return 0;
 	}
+	add_weight(owner, -weight_of(memory));
+	pass->removed++;
 	return 0;
 }
 
