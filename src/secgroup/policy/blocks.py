@@ -88,7 +88,7 @@ class Edit:
     direct : int
         The bits of the sets that it is of, 0 where it is of none.
     content : int or None
-        Its class; None where it is no block of the table any more.
+        Its class; None where it is no block of the table any more, and of EVERYTHING.
 
     """
 
@@ -168,52 +168,73 @@ class BlockClasses:
         Returns
         -------
         list of Edit or None
-            None where more than one block would have another class, or EVERYTHING.
+            At most one of them changes a class, or which blocks there are; None where more would.
 
         """
-        changed = [(block, bits) for block, bits in flips.items() if bits != 0]
-        if len(changed) > 1 or any(block == EVERYTHING for block, _ in changed):
-            return None
-        if any(self._holds_another(block) for block, _ in changed):
-            return None
+        direct = self._direct
+        before = {block: direct.get(block, 0) for block in flips}
+        lengths = sorted({*self.lengths, *map(length_of, flips)})
         found = []
-        for block, bits in changed:
-            direct = self._direct.get(block, 0) ^ bits
-            stays = direct != 0 or block in self._routed
-            content = self._class_at(block, direct) if stays else None
-            found.append(Edit(block=block, direct=direct, content=content))
+        changed = 0
+        try:
+            for block, bits in flips.items():
+                direct[block] = before[block] ^ bits
+            for block in flips:
+                edit = self._edit(block, lengths)
+                if edit is None:
+                    return None
+                found.append(edit)
+                changed += edit.content != self.content.get(block)
+                if changed > 1:
+                    return None
+            inner = {each for outer in flips for each in self._inside(outer)} - flips.keys()
+            if any(self._class_at(each, lengths) != self.content[each] for each in inner):
+                return None
+        finally:
+            direct.update(before)
+            for block in [block for block, bits in before.items() if bits == 0]:
+                del direct[block]
         return found
 
-    def _holds_another(self, block: Block) -> bool:
+    def _edit(self, block: Block, lengths: Sequence[int]) -> Edit | None:
+        """Return the edit of a block whose sets are others now; None if it changes EVERYTHING."""
+        direct = self._direct[block]
+        content = None
+        if direct != 0 or block in self._routed:
+            content = self._class_at(block, lengths)
+        if block == EVERYTHING:
+            if self.elsewhere != (content or 0):
+                return None
+            content = None
+        return Edit(block=block, direct=direct, content=content)
+
+    def _inside(self, block: Block) -> Iterator[Block]:
+        """Yield the blocks that a block holds."""
         width, length = bits_of(self.family), length_of(block)
         if length == width:
-            return False
-        at = bisect_left(self._order, block + 1)
+            return
         behind = first_of(block) + (1 << (width - length))
-        return at < len(self._order) and first_of(self._order[at]) < behind
-
-    def _outer(self, block: Block) -> Iterator[Block]:
-        """Yield the blocks that hold a block, the widest first."""
-        width, first = bits_of(self.family), first_of(block)
-        for length in sorted(self.lengths):
-            if length >= length_of(block):
+        for at in range(bisect_left(self._order, block + 1), len(self._order)):
+            if first_of(self._order[at]) >= behind:
                 return
-            outer = first >> (width - length) << (width - length) + 8 | length
-            if outer in self._direct or outer in self._routed:
-                yield outer
+            yield self._order[at]
 
-    def _class_at(self, block: Block, direct: int) -> int:
+    def _class_at(self, block: Block, lengths: Iterable[int]) -> int:
+        """Return the class of a block among blocks of these lengths, ascending."""
+        width, first = bits_of(self.family), first_of(block)
         bits = weight = 0
-        for outer in self._outer(block):
+        for length in lengths:
+            if length > length_of(block):
+                break
+            outer = first >> (width - length) << (width - length) + 8 | length
             bits |= self._direct.get(outer, 0)
             weight = self._routed.get(outer, weight)
-        return class_of(bits | direct, self._routed.get(block, weight))
+        return class_of(bits, weight)
 
     def apply(self, edit: Edit) -> int:
         """Make an edit of `edits`, since which nothing has changed; return `direct` before it."""
-        block = edit.block
+        block, length = edit.block, length_of(edit.block)
         before = self._direct.get(block, 0)
-        was_there = block in self.content
         if edit.direct == 0:
             self._direct.pop(block, None)
         else:
@@ -222,11 +243,10 @@ class BlockClasses:
             self.content.pop(block, None)
         else:
             self.content[block] = edit.content
-        length = length_of(block)
-        if not was_there and edit.content is not None:
+        if block not in self._routed and before == 0 != edit.direct:
             insort(self._order, block)
             self.lengths[length] += 1
-        elif was_there and edit.content is None:
+        elif block not in self._routed and edit.direct == 0 != before:
             del self._order[bisect_left(self._order, block)]
             self.lengths[length] -= 1
             if self.lengths[length] == 0:

@@ -7,14 +7,14 @@ goes without a look at the others. Knows no rules.
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from secgroup.model.external import External
 from secgroup.model.group import GroupReference, Peer, PrefixListReference
 from secgroup.model.interface import NetworkInterface
 from secgroup.model.network import Network
 from secgroup.model.route import RouteTable
-from secgroup.net.address import Prefix
+from secgroup.net.address import Address, Prefix
 from secgroup.policy.blocks import Block, Tracked, bits_of, block_of, blocks_of, first_of, length_of
 from secgroup.policy.classes import weights_of_routes
 from secgroup.policy.delta import Delta
@@ -38,12 +38,16 @@ class Members:
     vpc_ids: frozenset[str]
 
 
+FAMILIES: Final = (4, 6)
+
 #: A peer that means the same wherever it stands.
 Source: TypeAlias = Prefix | PrefixListReference | Members | External
 #: One of them, for one family.
 Asked: TypeAlias = tuple[int, Source]
-#: How often each block is there; two members may have one address.
-Counted: TypeAlias = Counter[Block]
+#: How often each block is there, IPv4 and IPv6; two members may have one address.
+Counted: TypeAlias = tuple[Counter[Block], Counter[Block]]
+#: The blocks that came or went, IPv4 and IPv6.
+Flipped: TypeAlias = tuple[frozenset[Block], frozenset[Block]]
 
 
 def source_of(peer: Peer, joined: frozenset[str]) -> Source:
@@ -65,16 +69,16 @@ class Peers:
 
     def __init__(self, network: Network) -> None:
         self.network = network
-        self._counted: dict[Asked, Counted] = {}
+        self._counted: dict[Source, Counted] = {}
 
     def of(self, family: int, source: Source) -> Iterable[Block]:
         """Return the blocks of a peer; it is known from now on."""
         if isinstance(source, Prefix):
             return (block_of(source),) if source.version == family else ()
-        found = self._counted.get((family, source))
+        found = self._counted.get(source)
         if found is None:
-            found = self._counted[family, source] = count(self.network, family, source)
-        return found
+            found = self._counted[source] = count(self.network, source)
+        return found[FAMILIES.index(family)]
 
     def revised(
         self, network: Network, delta: Delta, is_needed: Callable[[Asked], bool]
@@ -88,59 +92,89 @@ class Peers:
 
         """
         found, moved = Peers(network), {}
-        for asked, counted in self._counted.items():
-            if not is_needed(asked):
+        for source, counted in self._counted.items():
+            if not any(is_needed((family, source)) for family in FAMILIES):
                 continue
-            now = self._next(asked, counted, network, delta)
-            found._counted[asked] = counted if now is None else now[0]
-            if now is not None:
-                moved[asked] = now[1]
+            now = self._next(source, counted, network, delta)
+            found._counted[source] = counted if now is None else now[0]
+            for family, flipped in zip(FAMILIES, () if now is None else now[1], strict=False):
+                if flipped:
+                    moved[family, source] = flipped
         return found, moved
 
     def _next(
-        self, asked: Asked, counted: Counted, network: Network, delta: Delta
-    ) -> tuple[Counted, frozenset[Block]] | None:
+        self, source: Source, counted: Counted, network: Network, delta: Delta
+    ) -> tuple[Counted, Flipped] | None:
         """Count the blocks of one peer after a change; None where it cannot have changed."""
-        family, source = asked
-        change: Counted = Counter()
         if isinstance(source, PrefixListReference):
             if source.prefix_list_id not in delta.prefix_lists:
                 return None
-            old, new = _apart(_entries(self.network, source), _entries(network, source))
-            change.update(blocks_of(family, new))
-            change.subtract(blocks_of(family, old))
-            return _changed_by(counted, change)
+            entries = _entries(network, source)
+            old, new = _apart(_entries(self.network, source), entries)
+            if len(old) + len(new) > len(entries):
+                return _turned_into(counted, _count(entries))
+            return _changed_by(counted, old, new)
         if not isinstance(source, Members) or source.group_id not in delta.members:
             return None
         if source.group_id in delta.groups:
-            now = count(network, family, source)
-            return now, frozenset(counted.keys() ^ now.keys())
+            return _turned_into(counted, count(network, source))
         if not _is_known(network, source):
             return None
-        for each in delta.interfaces:
-            before, after = self.network.interfaces.get(each), network.interfaces.get(each)
-            change.subtract(_blocks_of_member(family, source, before))
-            change.update(_blocks_of_member(family, source, after))
-        return _changed_by(counted, change)
+        places = [
+            [
+                place
+                for each in delta.interfaces
+                for place in _places(source, revision.interfaces.get(each))
+            ]
+            for revision in (self.network, network)
+        ]
+        return _changed_by(counted, *places)
 
 
-def count(network: Network, family: int, source: Source) -> Counted:
+def count(network: Network, source: Source) -> Counted:
     """Count the blocks of a peer afresh.
 
     Source: `policy.resolve`, where a group reference and a prefix list become addresses.
     """
     if isinstance(source, Prefix):
-        return Counter(blocks_of(family, (source,)))
+        return _count((source,))
     if isinstance(source, PrefixListReference):
-        return Counter(blocks_of(family, _entries(network, source)))
+        return _count(_entries(network, source))
     if isinstance(source, External) or not _is_known(network, source):
-        return Counter()
-    return Counter(
-        block
-        for each in network.members.get(source.group_id, ())
-        if each.vpc_id in source.vpc_ids
-        for block in _blocks(family, each)
+        return _count(())
+    members = network.members.get(source.group_id, ())
+    return _count([place for each in members for place in _places(source, each)])
+
+
+def _count(places: Iterable[Address | Prefix]) -> Counted:
+    found: tuple[list[Block], list[Block]] = ([], [])
+    for each in places:
+        found[each.version == 6].append(block_of(each))
+    return Counter(found[0]), Counter(found[1])
+
+
+def _turned_into(counted: Counted, now: Counted) -> tuple[Counted, Flipped]:
+    first, second = (
+        frozenset(old.keys() ^ new.keys()) for old, new in zip(counted, now, strict=True)
     )
+    return now, (first, second)
+
+
+def _changed_by(
+    counted: Counted, gone: Iterable[Address | Prefix], come: Iterable[Address | Prefix]
+) -> tuple[Counted, Flipped]:
+    """Return what it is with some places less and some more, without a look at the others."""
+    found, flipped = [], []
+    for old, less, more in zip(counted, _count(gone), _count(come), strict=True):
+        touched = less.keys() | more.keys()
+        now = old.copy() if touched else old
+        for block in touched:
+            now[block] += more[block] - less[block]
+            if now[block] == 0:
+                del now[block]
+        found.append(now)
+        flipped.append(frozenset(each for each in touched if (each in old) != (each in now)))
+    return (found[0], found[1]), (flipped[0], flipped[1])
 
 
 def tracked_blocks(
@@ -162,7 +196,11 @@ def tracked_blocks(
         if weight != outer[-1][1]:
             kept.append((block, weight))
         outer.append((first_of(block) + (1 << (bits_of(family) - length_of(block))), weight))
-    members = {block for each in interfaces for block in _blocks(family, each)}
+    members = {
+        block
+        for each in interfaces
+        for block in blocks_of(family, (*each.addresses, *each.prefixes))
+    }
     return Tracked(routed=tuple(kept), members=tuple(sorted(members)))
 
 
@@ -173,16 +211,13 @@ def _is_known(network: Network, source: Members) -> bool:
     )
 
 
-def _blocks_of_member(
-    family: int, source: Members, interface: NetworkInterface | None
-) -> list[Block]:
+def _places(source: Members, interface: NetworkInterface | None) -> Sequence[Address | Prefix]:
+    """Return the addresses and delegated prefixes of a member; none of who is no member."""
     if interface is None or interface.vpc_id not in source.vpc_ids:
-        return []
-    return _blocks(family, interface) if source.group_id in interface.group_ids else []
-
-
-def _blocks(family: int, interface: NetworkInterface) -> list[Block]:
-    return blocks_of(family, (*interface.addresses, *interface.prefixes))
+        return ()
+    if source.group_id not in interface.group_ids:
+        return ()
+    return (*interface.addresses, *interface.prefixes)
 
 
 def _entries(network: Network, source: PrefixListReference) -> Sequence[Prefix]:
@@ -202,17 +237,3 @@ def _apart(
     while tail < shorter - head and before[-1 - tail] is after[-1 - tail]:
         tail += 1
     return before[head : len(before) - tail], after[head : len(after) - tail]
-
-
-def _changed_by(counted: Counted, change: Counted) -> tuple[Counted, frozenset[Block]]:
-    now = counted.copy()
-    flipped = set()
-    for block, number in change.items():
-        after = now[block] + number
-        if (now[block] > 0) != (after > 0):
-            flipped.add(block)
-        if after == 0:
-            now.pop(block, None)
-        else:
-            now[block] = after
-    return now, frozenset(flipped)

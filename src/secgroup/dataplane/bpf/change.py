@@ -89,7 +89,7 @@ class Change:
         """Tell whether a policy has a table that is stale."""
         return bool(self.stale) and any(each.addresses.plan in self.stale for each in policy.rules)
 
-    def place(self, interface: int, holder: str, plan: InterfacePlan, region: Region) -> PolicyPart:
+    def place(self, interface: int, plan: InterfacePlan, region: Region) -> PolicyPart:
         """Write what an interface is to have, as far as it is not there.
 
         Raises
@@ -98,8 +98,8 @@ class Change:
             There is no room.
 
         """
-        rules = [self._section(each, holder, region) for each in plan.rules]
-        acl = [self._section(each, holder, region) for each in plan.acl]
+        rules = [self._section(each, region) for each in plan.rules]
+        acl = [self._section(each, region) for each in plan.acl]
         subnet = self.known(plan.subnet)
         if not isinstance(subnet, SubnetPart):
             subnet = self._begin(SubnetPart(plan.subnet))
@@ -136,7 +136,7 @@ class Change:
         self.new[part.key] = part
         return part
 
-    def _section(self, plan: SectionPlan, holder: str, region: Region) -> SectionPart:
+    def _section(self, plan: SectionPlan, region: Region) -> SectionPart:
         found = self.known(plan)
         if isinstance(found, SectionPart):
             return found
@@ -148,7 +148,7 @@ class Change:
         ports = self.known(plan.ports)
         if not isinstance(ports, PortPart):
             ports = self._begin(PortPart(plan.ports))
-            ports.write(self._rows, holder)
+            ports.write(self._rows)
         section = self._begin(SectionPart(plan, addresses, ports))
         section.write(self._rows)
         return section

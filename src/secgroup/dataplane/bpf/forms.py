@@ -4,7 +4,7 @@ Two states of the maps that decide every packet alike have equal forms; what the
 compared by them with what a network means. Owns no maps and no network.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -17,7 +17,6 @@ from secgroup.net.protocol import TCP, UDP
 from secgroup.policy.blocks import (
     EVERYTHING,
     Block,
-    BlockClasses,
     bits_of,
     length_of,
 )
@@ -135,15 +134,23 @@ def timeouts_of(timeouts: IdleTimeouts) -> tuple[int, ...]:
     return tuple(timeouts_row(chosen).tolist())
 
 
-def kinds_of(classes: BlockClasses, sources: tuple[Source, ...]) -> int:
-    """Return what a table of addresses has, or may have while nobody writes a new section."""
+def kinds_of(family: int, lengths: Mapping[int, int], sources: Iterable[Source]) -> int:
+    """Return what a table of addresses has, or may get in place.
+
+    Parameters
+    ----------
+    lengths : mapping
+        How many of its blocks have each length.
+
+    """
     kinds = 0
-    if any(isinstance(each, Members) for each in sources):
-        kinds |= HAS_HOSTS
-    if any(isinstance(each, PrefixListReference) for each in sources):
-        kinds |= HAS_PREFIXES
-    whole = bits_of(classes.family)
-    for length, number in classes.lengths.items():
+    for each in sources:
+        if isinstance(each, Members):
+            kinds |= HAS_HOSTS
+        elif isinstance(each, PrefixListReference):
+            kinds |= HAS_PREFIXES
+    whole = bits_of(family)
+    for length, number in lengths.items():
         if number == 0:
             continue
         if length == whole:

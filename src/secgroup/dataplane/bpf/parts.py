@@ -99,7 +99,7 @@ class AddressPart(Part):
         self.region = region
         self.plan = plan
         self.classes = classes
-        self.kinds = kinds_of(classes, plan.sources)
+        self.kinds = kinds_of(plan.family, classes.lengths, plan.sources)
         self.words = words_of(len(plan.sources))
         self.numbers: dict[int, int] = {}
         self.uses: Counter[int] = Counter()
@@ -161,21 +161,21 @@ class AddressPart(Part):
 
     def may_take(self, edit: Edit) -> bool:
         """Tell whether an edit can be made in place, as far as rows are concerned."""
+        before = self.classes.content.get(edit.block)
+        if before == edit.content:
+            return True
         if edit.content is not None and edit.content not in self.numbers and not self.spare:
             return False
         kind = HAS_HOSTS if length_of(edit.block) == bits_of(self.plan.family) else HAS_PREFIXES
         if self.kinds & kind == 0:
             return False
-        return edit.content is not None or self._stays(edit.block, kind)
+        return edit.content is not None or self._keeps(kind, edit.block)
 
-    def _stays(self, block: Block, kind: int) -> bool:
-        """Tell whether its kinds are the same without a block."""
-        lengths = self.classes.lengths
-        lengths[length_of(block)] -= 1
-        try:
-            return kinds_of(self.classes, self.plan.sources) & kind != 0
-        finally:
-            lengths[length_of(block)] += 1
+    def _keeps(self, kind: int, without: Block) -> bool:
+        """Tell whether it is of a kind without one of its blocks, too."""
+        lengths = self.classes.lengths.copy()
+        lengths[length_of(without)] -= 1
+        return kinds_of(self.plan.family, lengths, self.plan.sources) & kind != 0
 
     def ready(self, rows: Rows, edit: Edit) -> None:
         """Write the class of an edit, which nothing refers to yet."""
@@ -236,9 +236,9 @@ class PortPart(Part):
         """The first word of its classes among `bitmaps`."""
         return self.runs[1].first
 
-    def write(self, rows: Rows, holder: str) -> None:
+    def write(self, rows: Rows) -> None:
         """Write all of it."""
-        classes = self.plan.classes(holder)
+        classes = self.plan.classes()
         self.all_open = all_open_of(classes)
         opened = classes.opened.astype(np.uint64)[classes.class_of] * np.uint64(OPENED)
         starts = classes.starts.astype(np.uint64) << np.uint64(32)

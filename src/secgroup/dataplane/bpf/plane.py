@@ -283,10 +283,10 @@ class BpfPlane:
         change.regions[name] = Region(name=name, network=network, plans=plans, peers=peers)
         flips: defaultdict[AddressPart, dict[Block, int]] = defaultdict(dict)
         for asked, blocks in moved.items():
-            for table in self._tables[name, asked]:
+            for table in self._tables.get((name, asked), ()):
                 bits = table.plan.masks[asked[1]]
                 for block in blocks:
-                    flips[table][block] = flips[table].get(block, 0) ^ bits
+                    flips[table][block] = flips[table].get(block, 0) | bits
         if any(table.late and not table.spare for table in flips):
             self.settle()
         for table, flipped in flips.items():
@@ -313,7 +313,7 @@ class BpfPlane:
                     before.plan = plan
                     return
         (number,) = self._rows.names.numbers(INTERFACE, [interface_id])
-        change.policies[interface_id] = change.place(number, interface_id, plan, region)
+        change.policies[interface_id] = change.place(number, plan, region)
 
     def _region_of(self, change: Change, interface_id: str) -> Region | None:
         regions = {**self._regions, **change.regions}.values()

@@ -23,6 +23,7 @@ class Room:
 
     def __init__(self, name: str, first: int, end: int) -> None:
         self.name: Final = name
+        self.first: Final = first
         self.end: Final = end
         self._free: list[tuple[int, int]] = [(first, end)] if first < end else []
 
@@ -74,3 +75,8 @@ class Room:
     def free(self) -> int:
         """How many rows are free."""
         return sum(end - first for first, end in self._free)
+
+    @property
+    def taken(self) -> int:
+        """How many rows are not."""
+        return self.end - self.first - self.free

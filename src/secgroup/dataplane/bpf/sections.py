@@ -12,10 +12,9 @@ from weakref import WeakValueDictionary
 
 from secgroup.dataplane.bpf.forms import SectionForm, all_open_of, intervals_of, kinds_of
 from secgroup.dataplane.bpf.layout import MOST_BOUNDARIES
-from secgroup.errors import DataPlaneError
 from secgroup.net.ports import Traffic
 from secgroup.policy.blocks import BlockClasses, Tracked
-from secgroup.policy.classes import PortClasses, RulePorts, port_classes
+from secgroup.policy.classes import MAX_RULES, PortClasses, RulePorts, port_classes
 from secgroup.policy.peers import Peers, Source
 
 _K = TypeVar("_K")
@@ -56,24 +55,13 @@ class PortPlan:
     family: int
     rules: tuple[RulePorts, ...]
 
-    def classes(self, holder: str) -> PortClasses:
-        """Return the classes that they make.
+    def classes(self) -> PortClasses:
+        """Return the classes that they make; never more than a packet may search."""
+        return port_classes(self.family, self.rules)
 
-        Raises
-        ------
-        DataPlaneError
-            They are more than a packet may search.
 
-        """
-        found = port_classes(self.family, self.rules)
-        if len(found.starts) > MOST_BOUNDARIES:
-            raise DataPlaneError(
-                PLANE,
-                holder,
-                f"{len(found.starts)} intervals of ports in one direction over "
-                f"IPv{self.family}, expected at most {MOST_BOUNDARIES}",
-            )
-        return found
+#: Each rule begins and ends one interval; those of ICMP the place without a type together, too.
+assert 1 + 2 * MAX_RULES + 2 <= MOST_BOUNDARIES
 
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
@@ -160,13 +148,13 @@ def _kept(parts: "WeakValueDictionary[_K, _V]", key: _K, make: Callable[[], _V])
 
 def section_form(plan: SectionPlan, classes: BlockClasses) -> SectionForm:
     """Write a section out, with the classes that its addresses have now."""
-    ports = plan.ports.classes(plan.acl_id or "a set of rules")
+    ports = plan.ports.classes()
     return SectionForm(
         family=plan.addresses.family,
         names=plan.names,
         entries=plan.entries,
         acl_id=plan.acl_id,
-        kinds=kinds_of(classes, plan.addresses.sources),
+        kinds=kinds_of(classes.family, classes.lengths, plan.addresses.sources),
         all_open=all_open_of(ports),
         elsewhere=classes.elsewhere,
         blocks=classes.content,
