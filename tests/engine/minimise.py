@@ -13,11 +13,13 @@ from tests.support.traces.text import parsed, spelled
 CORPUS = Path(__file__).resolve().parents[1] / "corpus"
 
 Change = Callable[[Network], Network]
+#: Plays a trace through two; None where they agree.
+Judge = Callable[..., Difference | None]
 
 
-def minimised(trace: Trace, **options: int) -> tuple[Trace, Difference]:
+def minimised(trace: Trace, *, judge: Judge = compare, **options: int) -> tuple[Trace, Difference]:
     """Take away events, then parts of the network, as long as the two still part."""
-    different = compare(trace, **options)
+    different = judge(trace, **options)
     assert different is not None
     behind = different.event + options.get("largest", 700) + 1
     trace = replace(trace, events=trace.events[:behind])
@@ -26,7 +28,7 @@ def minimised(trace: Trace, **options: int) -> tuple[Trace, Difference]:
         at = 0
         while at < len(trace.events):
             fewer = replace(trace, events=trace.events[:at] + trace.events[at + size :])
-            again = _parting(fewer, **options)
+            again = _parting(judge, fewer, **options)
             if again is None:
                 at += size
             else:
@@ -37,7 +39,7 @@ def minimised(trace: Trace, **options: int) -> tuple[Trace, Difference]:
         for change in list(_less(trace.network)):
             with suppress(KeyError, ValueError, StopIteration):
                 smaller = _changed(trace, change)
-                again = _parting(smaller, **options)
+                again = _parting(judge, smaller, **options)
                 if again is not None:
                     trace, different = smaller, again
     return trace, different
@@ -56,10 +58,10 @@ def read(path: Path) -> Trace:
     return parsed(path.read_text())
 
 
-def _parting(trace: Trace, **options: int) -> Difference | None:
+def _parting(judge: Judge, trace: Trace, **options: int) -> Difference | None:
     """Compare; a trace that cannot be played parts nobody."""
     try:
-        return compare(trace, **options)
+        return judge(trace, **options)
     except (KeyError, ValueError, StopIteration, AttributeError):
         return None
 

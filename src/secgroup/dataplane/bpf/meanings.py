@@ -30,7 +30,7 @@ class Meanings:
 
         Section 0, and classes that a section does not have, are of no rule.
         """
-        numbers = _numbers_of(self._maps, section, address_class, port_class)
+        numbers = numbers_of(self._maps, section, address_class, port_class)
         found = (self._names.name(RULE, each) for each in numbers)
         return tuple(each for each in found if each is not None)
 
@@ -51,7 +51,7 @@ class Meanings:
         return self._names.name(OWNER, number)
 
 
-def _numbers_of(maps: PolicyMaps, section: int, address_class: int, port_class: int) -> list[int]:
+def numbers_of(maps: PolicyMaps, section: int, address_class: int, port_class: int) -> list[int]:
     """Return the numbers of the rules of a section that match both classes."""
     if not 0 < section < len(maps.sections):
         return []
