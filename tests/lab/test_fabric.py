@@ -180,6 +180,7 @@ def test_equal_addresses_in_two_vpcs_are_two_hosts(lab: Lab) -> None:
         served.close()
 
 
+@pytest.mark.needs("traceroute")
 def test_a_route_through_an_appliance_is_taken_both_ways(lab: Lab) -> None:
     shown = lab.run("eni-web", "traceroute", "-n", "-q1", "-w1", "-I", DB).stdout
     assert "10.0.4.5" in shown

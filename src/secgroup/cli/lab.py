@@ -13,10 +13,13 @@ import click
 from secgroup.cli import DONE
 from secgroup.cli.options import network_options
 from secgroup.cli.table import draw
-from secgroup.errors import InputError
+from secgroup.errors import DataPlaneError, InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from secgroup.lab.plan import Mtus
+    from secgroup.lab.topology import Place
     from secgroup.model.network import Network
 
 #: The version of what `lab status --json` prints.
@@ -24,7 +27,14 @@ SCHEMA: Final = 1
 _PATIENCE_S: Final = 1.0
 
 _NAME = click.option(
-    "--name", "lab", default="lab", show_default=True, metavar="LAB", help="Which lab."
+    "--name",
+    "lab",
+    default="lab",
+    show_default=True,
+    metavar="LAB",
+    envvar="SECGROUP_LAB",
+    show_envvar=True,
+    help="Which lab.",
 )
 
 
@@ -109,40 +119,69 @@ def status(lab: str, name: str | None, as_json: bool) -> int:
     check_root()
     known = read(checked_lab(lab))
     places = known.places if name is None else (find(known.places, name),)
-    rows: list[dict[str, Any]] = [
-        {
-            "interface_id": each.interface_id,
-            "name": each.label,
-            "vpc_id": each.vpc_id,
-            "namespace": place.namespace,
-            "device": each.device,
-            "addresses": list(each.addresses),
-            "public": list(each.public),
-            "group_ids": list(each.group_ids),
-        }
-        for place in places
-        for each in place.interfaces
-    ]
+    rows = _rows(lab, places)
     if as_json:
-        value = {"schema": SCHEMA, "lab": lab, "network": known.network, "interfaces": rows}
+        value = {
+            "schema": SCHEMA,
+            "lab": lab,
+            "network": known.network,
+            "is_whole": known.is_whole,
+            "interfaces": rows,
+        }
         click.echo(json.dumps(value, indent=2))
         return DONE
     state = "" if known.is_whole else " (half built: `secgroup lab up` goes on)"
-    draw(
-        f"Lab {lab}{state}",
-        ("interface", "namespace", "device", "addresses", "groups"),
-        [
-            (
-                row["name"],
-                row["namespace"],
-                row["device"],
-                " ".join([*row["addresses"], *row["public"]]),
-                " ".join(row["group_ids"]),
-            )
-            for row in rows
-        ],
-    )
+    header = ("interface", "namespace", "device", "addresses", "groups", "filter", "connections")
+    draw(f"Lab {lab}{state}", header, [_cells(row) for row in rows])
     return DONE
+
+
+def _rows(lab: str, places: "Sequence[Place]") -> list[dict[str, Any]]:
+    """Return what is told of each interface; where nothing is in force, that."""
+    from secgroup.lab.filters import observed
+
+    now_ms = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1_000_000
+    ids = [each.interface_id for place in places for each in place.interfaces]
+    try:
+        filtered = observed(lab, ids, now_ms)
+    except DataPlaneError:
+        filtered = {}
+    rows = []
+    for place in places:
+        for each in place.interfaces:
+            state = filtered.get(each.interface_id)
+            rows.append(
+                {
+                    "interface_id": each.interface_id,
+                    "name": each.label,
+                    "vpc_id": each.vpc_id,
+                    "subnet_id": each.subnet_id,
+                    "namespace": place.namespace,
+                    "device": each.device,
+                    "router": each.router,
+                    "router_device": each.router_device,
+                    "mac": each.mac,
+                    "addresses": list(each.addresses),
+                    "public": list(each.public),
+                    "group_ids": list(each.group_ids),
+                    "missing": ["plane"] if state is None else list(state.missing),
+                    "connections": 0 if state is None else state.connections,
+                }
+            )
+    return rows
+
+
+def _cells(row: dict[str, Any]) -> tuple[str, ...]:
+    missing = ", ".join(row["missing"])
+    return (
+        row["name"],
+        row["namespace"],
+        row["device"],
+        " ".join([*row["addresses"], *row["public"]]),
+        " ".join(row["group_ids"]),
+        f"no {missing}" if missing else "on",
+        str(row["connections"]),
+    )
 
 
 @command.command("down")

@@ -45,7 +45,7 @@ def root_of(pins: Path | None, lab: str | None) -> Path:
     if pins is not None and lab is not None:
         raise InputError("expected one of --pins and --lab")
     if lab is not None:
-        from secgroup.lab.names import pins_of
+        from secgroup.lab.names import checked_lab, pins_of
 
-        return pins_of(lab)
+        return pins_of(checked_lab(lab))
     return ROOT if pins is None else pins

@@ -5,10 +5,15 @@ the stubs at the devices. Nothing of it is in this process: it stays pinned unti
 """
 
 import shutil
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Final, Self
 
+from secgroup.dataplane.bpf.hooks import Hooks
+from secgroup.dataplane.bpf.layout import NAMES
+from secgroup.dataplane.bpf.pinned import numbers_of, opened, pinned
 from secgroup.dataplane.bpf.pins import Pins
 from secgroup.dataplane.bpf.plane import BpfPlane
 from secgroup.errors import DataPlaneError
@@ -48,7 +53,9 @@ class Filters:
     ) -> None:
         self._pins.close()
 
-    def decide(self, network: Network, links: tuple[Link, ...]) -> None:
+    def decide(
+        self, network: Network, links: tuple[Link, ...], warn: Callable[[str], None]
+    ) -> None:
         """Put a network's policies in force at the links of its interfaces.
 
         Raises
@@ -64,7 +71,8 @@ class Filters:
         plane.prepare({_REGION: _as_it_forwards(network)})
         plane.commit()
         plane.detach_others()
-        self._pins.take_over()
+        if not self._pins.take_over():
+            warn("this kernel does not sweep by itself (expected 6.10): connections never expire")
 
     def is_behind(self, link: Link) -> bool:
         """Tell whether a link that is there is filtered in both directions."""
@@ -82,6 +90,53 @@ class Filters:
         """
         number = self._numbers[_interface_of(link)]
         self._pins.hooks.attach(number, end.device, NAMESPACES / end.namespace)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filtered:
+    """How an interface is filtered now.
+
+    Parameters
+    ----------
+    missing : tuple of str
+        What should be there and is not, as `Pins.lost` has it; all is well when it is empty.
+    connections : int
+        Live entries that the interface made.
+
+    """
+
+    missing: tuple[str, ...]
+    connections: int
+
+
+def observed(lab: str, interface_ids: Iterable[str], now_ms: int) -> Mapping[str, Filtered]:
+    """Return how interfaces of a lab are filtered; `now_ms` is the kernel's clock.
+
+    Raises
+    ------
+    DataPlaneError
+        The lab has no plane, or another version's.
+
+    """
+    root = pins_of(lab)
+    with opened(root) as descriptors:
+        plane = pinned(root, descriptors)
+        numbers = numbers_of(plane.maps, NAMES["INTERFACE"])
+        hooks = Hooks(root / "links", descriptors.descriptors["programs"].fileno())
+        made = Counter(each.interface for each in plane.connections(now_ms))
+        found = {}
+        for interface_id in interface_ids:
+            number = numbers.get(interface_id)
+            if number is None:
+                found[interface_id] = Filtered(missing=("word",), connections=0)
+                continue
+            missing = [what for _, what in hooks.lost([number])]
+            # The half of a word that names a policy.
+            if int(plane.maps.words[number]) & 0xFFFFFFFF == 0:
+                missing.append("word")
+            found[interface_id] = Filtered(missing=tuple(missing), connections=made[number])
+        hooks.close()
+    return found
 
 
 def remove(lab: str) -> None:

@@ -105,7 +105,7 @@ def host(network: Network, lab: str, interfaces: Sequence[NetworkInterface]) -> 
         ),
         routes=tuple(routes),
         rules=tuple(rules),
-        translation=_nat(interfaces[0]) if is_nat else "",
+        translation=_nat(interfaces[0]) if is_nat else None,
     )
 
 
@@ -191,7 +191,7 @@ def place_of(network: Network, lab: str, interfaces: Sequence[NetworkInterface])
     names = dict.fromkeys(
         name
         for each in interfaces
-        for name in (each.interface_id, *each.names, *_owner_names(network, each))
+        for name in (*_owner_names(network, each), *each.names, each.interface_id)
     )
     numbers = devices_of(interfaces)
     return Place(
@@ -219,16 +219,17 @@ def place_of(network: Network, lab: str, interfaces: Sequence[NetworkInterface])
 
 
 def _owner_names(network: Network, interface: NetworkInterface) -> tuple[str, ...]:
+    """Return what the instance or the NAT gateway of an interface is called, names before ids."""
     found = tuple(
         name
         for gateway in network.nat_gateways.values()
         if interface.interface_id in gateway.interface_ids
-        for name in (gateway.gateway_id, *gateway.names)
+        for name in (*gateway.names, gateway.gateway_id)
     )
     if interface.instance_id is None:
         return found
     instance = network.instances.get(interface.instance_id)
-    return (*found, interface.instance_id, *(() if instance is None else instance.names))
+    return (*found, *(() if instance is None else instance.names), interface.instance_id)
 
 
 def files_of(places: Sequence[Place], vpc: Vpc) -> dict[str, str]:

@@ -70,7 +70,7 @@ def up(
         _namespaces(topology, step)
         _remove_others(topology)
         with Filters(lab) as filters:
-            filters.decide(network, topology.links)
+            filters.decide(network, topology.links, warn)
             _links(topology, filters, step)
         for namespace in topology.namespaces:
             with netlink(namespace.name) as ip:
@@ -112,8 +112,7 @@ def _namespaces(topology: Topology, step: Callable[[], None]) -> None:
             apply_settings(namespace.name, namespace.settings)
         else:
             make_namespace(namespace.name, namespace.settings)
-        # One that came to be here without a ruleset needs none taken away.
-        if namespace.translation or namespace.name in there:
+        if namespace.translation is not None:
             load_ruleset(namespace.name, namespace.translation)
         step()
 

@@ -62,7 +62,7 @@ def find(places: Sequence[Place], name: str) -> Place:
             each.interfaces[0].interface_id if each.interfaces else each.namespace for each in found
         )
         raise InputError(f"{name!r} fits several things: {listed} (expected the id of one)")
-    known = ", ".join(dict.fromkeys(place.names[-1] for place in places))
+    known = ", ".join(dict.fromkeys(place.names[0] for place in places))
     raise InputError(f"{name!r} is nothing in this lab (expected one of {known})")
 
 
@@ -134,7 +134,7 @@ def _place_of_router(lab: str, router: Router) -> Place:
     vpc = router.vpc
     return Place(
         namespace=router_namespace(lab, vpc.vpc_id),
-        names=(vpc.vpc_id, *vpc.names),
+        names=(*vpc.names, vpc.vpc_id),
         vpc_id=vpc.vpc_id,
     )
 

@@ -6,9 +6,12 @@ Owns the words that planning and the kernel share. Knows nothing of VPCs and not
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from hashlib import sha256
 
 from secgroup.net.address import Address, Prefix
 
+#: What the kernel keeps of a label (IFALIASZ).
+_LABEL_LENGTH = 255
 #: The kernel's numbers of the tables that are always there.
 MAIN_TABLE = 254
 LOCAL_TABLE = 255
@@ -76,8 +79,8 @@ class Namespace:
         Below /proc/sys/net, written before any device comes.
     device_settings : mapping of str to str
         Likewise, written when all are there.
-    translation : str
-        The whole of its nftables ruleset; empty: none.
+    translation : str, optional
+        The whole of its nftables ruleset; None: it never has one.
 
     """
 
@@ -88,7 +91,7 @@ class Namespace:
     routes: tuple[KernelRoute, ...] = ()
     rules: tuple[RoutingRule, ...] = ()
     neighbours: tuple[Neighbour, ...] = ()
-    translation: str = ""
+    translation: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +116,8 @@ class Link:
     def label(self) -> str:
         """What both devices are marked with: a link of another label is another link."""
         ends = "=".join(f"{end.namespace}/{end.device}/{end.mac.hex()}" for end in self.ends)
-        return f"secgroup {self.interface_id or ''} {ends}"
+        digest = sha256(ends.encode()).hexdigest()[:16]
+        return f"secgroup {digest} {self.interface_id or ''}".strip()[:_LABEL_LENGTH]
 
     @property
     def ends(self) -> tuple[End, End]:
