@@ -11,11 +11,10 @@ import numpy as np
 
 from secgroup.conntrack.timeout import Timeouts
 from secgroup.dataplane.base import converge
-from secgroup.dataplane.bpf import libbpf
 from secgroup.dataplane.bpf.connections import Connections
-from secgroup.dataplane.bpf.departed import departed, departures
+from secgroup.dataplane.bpf.departed import end_departed
 from secgroup.dataplane.bpf.events import Event, Reader
-from secgroup.dataplane.bpf.layout import COUNTERS, END, MARKED, NAMES, SWEEP, TAKEN
+from secgroup.dataplane.bpf.layout import COUNTERS, MARKED, NAMES, TAKEN
 from secgroup.dataplane.bpf.libbpf import possible_cpus
 from secgroup.dataplane.bpf.loaded import Loaded
 from secgroup.dataplane.bpf.plane import BpfPlane
@@ -89,13 +88,7 @@ class Kernel:
         """Put another network in force."""
         self._attach(network)
         converge(self.plane, {REGION: network})
-        found = list(departures(self.network, network))
-        if found:
-            keys, entries = self.maps.connections.items()
-            given = np.zeros(1, END)
-            for key in keys[departed(found, keys, entries, self._known)]:
-                given["key"] = np.frombuffer(key.tobytes(), "u1")
-                libbpf.run_syscall(self.loaded.object.program_fd("end"), given)
+        end_departed(self.loaded, self.network, network, self.plane.meanings.number)
         self.network = network
 
     def _known(self, kind: int, name: str) -> int:
@@ -130,9 +123,7 @@ class Kernel:
 
     def sweep(self, now_ms: int) -> None:
         """Remove what has expired at a time: a pass that marks, and one that removes."""
-        given = np.zeros(1, SWEEP)
-        given["now_ms"], given["passes"] = now_ms, 2
-        assert libbpf.run_syscall(self.loaded.object.program_fd("sweep"), given) == 0
+        self.loaded.sweep(now_ms, passes=2)
 
     # Tables
 

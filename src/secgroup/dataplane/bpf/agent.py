@@ -14,6 +14,7 @@ from typing import Final
 
 from secgroup.dataplane.base import Device
 from secgroup.dataplane.bpf import gauges
+from secgroup.dataplane.bpf.departed import end_departed
 from secgroup.dataplane.bpf.pins import Loss, Pins
 from secgroup.dataplane.bpf.plane import BpfPlane
 from secgroup.dataplane.bpf.recording import Recording, Records
@@ -106,6 +107,11 @@ class Agent:
         """Put in force what was prepared."""
         try:
             self._plane.commit()
+            for region, network in self._next.items():
+                before = self._networks.get(region)
+                if before is not None:
+                    number_of = self._plane.meanings.number
+                    end_departed(self._pins.loaded, before, network, number_of)
             self._networks.update(self._next)
             self._next = {}
         finally:

@@ -1,8 +1,7 @@
 """Which connections a change of the network takes with it: `Firewall.change`, said of the kernel.
 
 Entries of an interface that is deleted, detached or attached elsewhere go, and those of an
-address that is taken from its interface; all others stay. Knows networks and rows of the table;
-whoever asks reads the one and ends the other.
+address that is taken from its interface; all others stay. Knows networks and rows of the table.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from secgroup.dataplane.bpf.layout import NAMES
+from secgroup.dataplane.bpf.loaded import Loaded
 from secgroup.engine.batch import address
 from secgroup.engine.layout import IPV6, OWNER
 from secgroup.model.interface import NetworkInterface
@@ -81,6 +81,21 @@ def departed(
         goes[mine[owners != (-1 if owner is None else owner)]] = True
         goes[mine] |= _taken(each.then, each.now, keys[mine])
     return goes
+
+
+def end_departed(loaded: Loaded, before: Network, network: Network, number_of: NumberOf) -> int:
+    """End the connections that a change takes; return how many.
+
+    Preconditions: the change is in force, and no packet is decided by what was before any more;
+    else one could make an entry that stays.
+    """
+    found = list(departures(before, network))
+    if not found:
+        return 0
+    ended = 0
+    for keys, entries in loaded.maps.connections.chunks():
+        ended += loaded.end(keys[departed(found, keys, entries, number_of)])
+    return ended
 
 
 def _taken(then: NetworkInterface, now: NetworkInterface, keys: NDArray[Any]) -> NDArray[np.bool_]:

@@ -229,6 +229,23 @@ class Loaded:
         libbpf.run_syscall(self.object.program_fd("sweep"), row)
         return row
 
+    def end(self, keys: Rows) -> int:
+        """End connections as a RST would; return how many of them lived.
+
+        Parameters
+        ----------
+        keys : rows
+            As the map `connections` has them.
+
+        """
+        program_fd, ended = self.object.program_fd("end"), 0
+        asked = np.zeros(1, layout.END)
+        for key in np.ascontiguousarray(keys).view("u1").reshape(len(keys), layout.KEY_BYTES):
+            asked["key"] = key
+            libbpf.run_syscall(program_fd, asked)
+            ended += int(asked["ended"][0])
+        return ended
+
     def start_sweeper(self) -> None:
         """Let the kernel go over the table each second, as long as the map `sweeper` exists.
 

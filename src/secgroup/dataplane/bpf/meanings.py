@@ -46,6 +46,10 @@ class Meanings:
         """Return the id of an interface."""
         return self._names.name(INTERFACE, number)
 
+    def number(self, kind: int, name: str) -> int | None:
+        """Return the number of a name, None where it was never given one."""
+        return self._names.number(kind, name)
+
     def owner_id(self, number: int) -> str | None:
         """Return whose connections an owner's number counts."""
         return self._names.name(OWNER, number)

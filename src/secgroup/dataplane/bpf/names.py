@@ -122,6 +122,10 @@ class Names:
         """Return the name of a number, None where it was never given."""
         return self._names[kind].get(number)
 
+    def number(self, kind: int, name: str) -> int | None:
+        """Return the number of a name, None where it was never given one."""
+        return self._numbers[kind].get(name)
+
     def known(self, kind: int) -> dict[int, str]:
         """Return every name of a kind by its number."""
         return dict(self._names[kind])

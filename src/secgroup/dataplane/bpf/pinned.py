@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from secgroup.dataplane.bpf.connections import Connections
 from secgroup.dataplane.bpf.events import NameOf
-from secgroup.dataplane.bpf.layout import END, LAYOUT_VERSION
-from secgroup.dataplane.bpf.libbpf import PLANE, run_syscall
+from secgroup.dataplane.bpf.layout import LAYOUT_VERSION
+from secgroup.dataplane.bpf.libbpf import PLANE
 from secgroup.dataplane.bpf.loaded import Loaded, Maps, maps_of
 from secgroup.dataplane.bpf.pins import ROOT
 from secgroup.dataplane.bpf.upgrade import Opened
@@ -72,15 +71,8 @@ def end(root: Path, keys: NDArray[Any]) -> int:
         The program that does it cannot be loaded.
 
     """
-    ended = 0
     with opened(root) as reused, Loaded(reused=reused.descriptors) as loaded:
-        program_fd = loaded.object.program_fd("end")
-        asked = np.zeros(1, END)
-        for key in np.ascontiguousarray(keys).view("u1").reshape(len(keys), -1):
-            asked["key"] = key
-            run_syscall(program_fd, asked)
-            ended += int(asked["ended"][0])
-    return ended
+        return loaded.end(keys)
 
 
 def names_of(maps: Maps) -> NameOf:
