@@ -43,7 +43,7 @@ def answering(answer: int, name: str = "answering") -> Descriptor:
 def numbered(count: int, dtype: "np.dtype") -> libbpf.Rows:
     """Return rows that differ in their first four bytes: 1, 2, ..."""
     rows = np.zeros(count, dtype)
-    rows.view("u1").reshape(count, -1)[:, :4] = (
+    rows.view("u1").reshape(count, dtype.itemsize)[:, :4] = (
         np.arange(1, count + 1, dtype="<u4").view("u1").reshape(count, 4)
     )
     return rows

@@ -261,7 +261,7 @@ ENTRY0 = np.dtype([(name, RECORD[name]) for name in RECORD.names[7:]])
 def convert(keys, entries):
     found, remembered = np.zeros(len(keys), KEY), np.zeros(len(entries), ENTRY)
     found["owner_protocol"] = keys["owner_protocol"]
-    found.view("u1").reshape(-1, 40)[:, :36] = keys["rest"]
+    found.view("u1").reshape(len(keys), 40)[:, :36] = keys["rest"]
     for name in ENTRY0.names:
         remembered[name] = entries[name]
     return found, remembered
@@ -271,7 +271,7 @@ def before(keys, entries):
     """Return connections as layout 0 has them."""
     found, remembered = np.zeros(len(keys), KEY0), np.zeros(len(entries), ENTRY0)
     found["owner_protocol"] = keys["owner_protocol"]
-    found["rest"] = keys.view("u1").reshape(-1, 40)[:, :36]
+    found["rest"] = keys.view("u1").reshape(len(keys), 40)[:, :36]
     for name in ENTRY0.names:
         remembered[name] = entries[name]
     return found, remembered
@@ -359,6 +359,19 @@ def test_upgrade_copies_what_is_remembered_while_the_old_program_decides(root):
     assert not (root / "layout-0").exists()
     pins.close()
     assert not Pins(root).is_new
+
+
+@pytest.mark.parametrize("count", [0, 3])
+def test_upgrade_of_few_connections_at_the_beginning_of_time(root, count):
+    old = Layout0(root)
+    keys, entries = connections(count, last_ms=5)
+    old.connections.update(*before(keys, entries))
+    pins = Pins(root, sizes=SMALL, earlier=EARLIER)
+    pins.take_over()
+    assert table(pins.loaded.maps.connections) == dict(
+        zip(map(bytes, keys), map(bytes, entries), strict=True)
+    )
+    pins.close()
 
 
 def test_upgrade_that_was_broken_off_is_gone_on_with(root):

@@ -11,10 +11,10 @@ from typing import Any, Final
 import numpy as np
 
 from secgroup.dataplane.bpf import libbpf, maps
-from secgroup.dataplane.bpf.layout import TAKEN
+from secgroup.dataplane.bpf.layout import KEY_BYTES, TAKEN
 from secgroup.dataplane.bpf.libbpf import Descriptor, Rows
 from secgroup.dataplane.bpf.loaded import Loaded
-from secgroup.engine.layout import OWNER, WEIGHT_TWO
+from secgroup.engine.layout import LOW_HALF, OWNER, WEIGHT_TWO
 from secgroup.errors import DataPlaneError
 
 #: Maps that an upgrade takes over as they are: what the numbers in connections mean.
@@ -105,7 +105,7 @@ class Copy:
 
     def catch_up(self) -> None:
         """Copy what has changed since; processors' clocks may be a second apart."""
-        since = self._latest_ms - np.uint32(1000)
+        since = np.uint32((int(self._latest_ms) - 1000) & LOW_HALF)
         keys, entries = self._read()
         recent = (entries["last_ms"] - since).view(np.int32) >= 0
         self._merge(keys[recent], entries[recent])
@@ -158,7 +158,7 @@ def _places(keys: Rows, asked: Rows) -> Rows:
 
 
 def _hashes(keys: Rows) -> Rows:
-    words = np.ascontiguousarray(keys).view("<u8").reshape(len(keys), -1)
+    words = np.ascontiguousarray(keys).view("<u8").reshape(len(keys), KEY_BYTES // 8)
     mixed = np.zeros(len(keys), "<u8")
     for column in words.T:
         mixed = (mixed ^ column) * np.uint64(0x9E3779B97F4A7C15)
