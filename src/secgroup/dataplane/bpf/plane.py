@@ -58,7 +58,7 @@ class BpfPlane:
     Raises
     ------
     DataPlaneError
-        The maps hold what no such plane has written.
+        The maps hold what no such plane has written, or the kernel has no grace period to wait for.
 
     """
 
@@ -82,7 +82,12 @@ class BpfPlane:
         self._begin()
 
     def _begin(self) -> None:
-        """Read what is in force."""
+        """Read what is in force.
+
+        Rows that no word names are free, but packets under way may still read them. Where the
+        kernel cannot wait for those, it is said now, and not when a change is in force already.
+        """
+        self._wait()
         self._rows = Rows(self._maps)
         self._in_force: dict[object, Part] = {}
         self._tables: defaultdict[tuple[str, Asked], set[AddressPart]] = defaultdict(set)
@@ -102,7 +107,7 @@ class BpfPlane:
         """Enforce an interface from now on; return its number, for the programs of its device.
 
         Its policy is in force when this returns, if its network is. A second time it changes
-        what is known of the device. What has been prepared is abandoned.
+        what is known of the device. What has been prepared stays so.
 
         Parameters
         ----------
@@ -121,9 +126,8 @@ class BpfPlane:
         (number,) = self._rows.names.numbers(INTERFACE, [interface_id])
         self._attached[interface_id] = Attached(interface_id=interface_id, mac=mac, logs=logs)
         try:
-            if self._regions:
-                self._prepare({}, [interface_id])
-                self.commit()
+            if self._regions or self._change is not None:
+                self._at_once([interface_id])
         except DataPlaneError:
             if before is None:
                 del self._attached[interface_id]
@@ -135,15 +139,21 @@ class BpfPlane:
     def detach(self, interface_id: str) -> None:
         """Enforce an interface no more: whatever still comes there is dropped."""
         self._attached.pop(interface_id, None)
-        self._prepare({}, [interface_id])
-        self.commit()
+        self._at_once([interface_id])
 
     def detach_others(self) -> list[str]:
         """Detach what an earlier plane had attached and this one has not; return which."""
         others = [each for each in self._policies if each not in self._attached]
-        self._prepare({}, others)
-        self.commit()
+        self._at_once(others)
         return others
+
+    def _at_once(self, interface_ids: Iterable[str]) -> None:
+        """Put interfaces in force as their networks are now; what is prepared is so again."""
+        change = self._change
+        self._prepare({}, interface_ids)
+        self.commit()
+        if change is not None:
+            self._prepare({name: each.network for name, each in change.regions.items()}, [])
 
     @property
     def attached(self) -> Mapping[str, int]:
@@ -366,13 +376,19 @@ class BpfPlane:
             What is there cannot be read, or what should be does not fit.
 
         """
+        change = self._change
         self.abandon()
         self.settle()
         self._begin()
-        networks = {name: each.network for name, each in self._regions.items()}
-        self._regions = {}
-        self.prepare(networks)
-        self.commit()
+        regions, self._regions = self._regions, {}
+        try:
+            self._prepare({name: each.network for name, each in regions.items()}, [])
+            self.commit()
+        except DataPlaneError:
+            self._regions = regions
+            raise
+        if change is not None:
+            self._prepare({name: each.network for name, each in change.regions.items()}, [])
 
     @property
     def meanings(self) -> Meanings:
