@@ -128,6 +128,17 @@ def opened_to_all(around: Network) -> Network:
     return replace(around, groups={"sg-0": replace(group, rules=(*group.rules, *rules))})
 
 
+def member(number: int) -> NetworkInterface:
+    """Return one interface of a group's members."""
+    return NetworkInterface(
+        interface_id=f"eni-member-{number}",
+        vpc_id="vpc-0",
+        subnet_id="subnet-members",
+        ipv4=(PrivateIpv4(address=FIRST_MEMBER + number),),
+        group_ids=("sg-members",),
+    )
+
+
 def of_members(count: int) -> Network:
     """Return a network whose interfaces admit a group of `count` members at `MEMBERS_PORT`."""
     around = network()
@@ -139,16 +150,7 @@ def of_members(count: int) -> Network:
         traffic=parse_service(f"tcp/{MEMBERS_PORT}"),
         peer=GroupReference(group_id="sg-members"),
     )
-    members = {
-        f"eni-member-{number}": NetworkInterface(
-            interface_id=f"eni-member-{number}",
-            vpc_id="vpc-0",
-            subnet_id="subnet-members",
-            ipv4=(PrivateIpv4(address=FIRST_MEMBER + number),),
-            group_ids=("sg-members",),
-        )
-        for number in range(count)
-    }
+    members = {each.interface_id: each for each in map(member, range(count))}
     subnet = replace(
         around.subnets["subnet-0"],
         subnet_id="subnet-members",

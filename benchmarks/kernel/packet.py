@@ -39,6 +39,7 @@ from benchmarks.kernel.networks import (
     FIRST_MEMBER,
     MEMBERS_PORT,
     OPEN_PORT,
+    member,
     of_members,
     opened_to_all,
 )
@@ -277,7 +278,8 @@ def untracked(size: Size) -> Iterator[Figure]:
 def changes(size: Size) -> Iterator[Figure]:
     """Measure changes, from the call until packets meet them."""
     members = min(10_000, size.prefixes)
-    around, more = of_members(members), of_members(members + 1)
+    around, last = of_members(members), member(members)
+    more = replace(around, interfaces={**around.interfaces, last.interface_id: last})
     newcomer = opener(FIRST_MEMBER + members)
     with Rig(around) as rig:
         taken = []

@@ -181,13 +181,13 @@ static __always_inline __u32 side_of(__u64 memory, __u32 direction)
  * tried again from what they left. Whoever writes state 0 takes its weight from the owner.
  */
 static __always_inline bool step(struct passage *passage, struct entry *entry, __u64 memory,
-				 __u32 owner)
+				 __u32 owner, __u32 direction)
 {
 	const struct packet *packet = &passage->packet;
 	__u32 now_ms = passage->now_ms;
 
 	for (int i = 0; i < TRIES; i++) {
-		__u32 side = side_of(memory, passage->direction);
+		__u32 side = side_of(memory, direction);
 		__u8 after = next_state(packet, entry, memory, side);
 		__u64 wanted = WITH_STATE(memory, after) & ~FLAGS(MARKED), seen;
 

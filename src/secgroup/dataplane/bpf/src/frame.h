@@ -76,12 +76,13 @@ static __always_inline bool is_tag(__be16 type)
  * another one's.
  */
 static __always_inline __u32 read_frame(struct __sk_buff *skb, struct passage *passage,
-					const struct policy *policy, __u32 *start)
+					const struct policy *policy, __u32 direction,
+					__u32 *start)
 {
 	struct ethernet copy;
 	const struct ethernet *frame = header_at(skb, 0, &copy, sizeof(copy));
 	__u32 at = ETHERNET_HEADER, tags = skb->vlan_present ? 1 : 0;
-	bool egress = passage->direction == EGRESS;
+	bool egress = direction == EGRESS;
 	__be16 type;
 
 	if (!frame)

@@ -11,9 +11,10 @@ static __always_inline void count_frame(__u32 interface, __u32 direction, __u32 
 		row->frames[direction & 1][frame & 7] += 1;
 }
 
-static __always_inline void count(struct counters *row, const struct passage *passage)
+static __always_inline void count(struct counters *row, const struct passage *passage,
+				  __u32 direction)
 {
-	__u32 direction = passage->direction & 1, accepted = passage->answer.accepted & 1;
+	__u32 accepted = passage->answer.accepted & 1;
 
 	row->packets[direction][accepted] += passage->segments;
 	row->octets[direction][accepted] += passage->octets;
@@ -116,14 +117,15 @@ static __always_inline bool is_followed(const struct passage *passage)
 }
 
 /* Count, log and tell what was decided. */
-static __always_inline void conclude(struct passage *passage, const struct policy *policy)
+static __always_inline void conclude(struct passage *passage, const struct policy *policy,
+				     __u32 direction)
 {
-	__u32 interface = passage->interface, direction = passage->direction & 1;
+	__u32 interface = passage->interface;
 	struct counters *row = bpf_map_lookup_elem(&counters, &interface);
 
 	if (!row)
 		return;
-	count(row, passage);
+	count(row, passage, direction);
 	if (passage->raced)
 		row->raced[direction] += 1;
 	if (passage->full)

@@ -339,7 +339,7 @@ static __always_inline int read_transport(struct __sk_buff *skb, struct packet *
 }
 
 /* Read an IP packet that begins at `start` of the frame; its shape says if it is MALFORMED. */
-__global int parse(struct __sk_buff *skb, struct packet *packet, __u32 start)
+static __always_inline int parse(struct __sk_buff *skb, struct packet *packet, __u32 start)
 {
 	if (!packet || start > 64)
 		return -1;

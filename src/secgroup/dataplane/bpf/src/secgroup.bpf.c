@@ -95,17 +95,17 @@ static __always_inline int decide(struct __sk_buff *skb, __u32 direction)
 	passage->direction = direction;
 	passage->row = row;
 	passage->now_ms = clock_ms();
-	frame = read_frame(skb, passage, policy, &start);
+	frame = read_frame(skb, passage, policy, direction, &start);
 	if (frame != FRAME_IP)
 		return conclude_frame(passage, frame);
 	if (parse(skb, &passage->packet, start))
 		return TC_ACT_SHOT;
 	measure(skb, passage);
 	begin_answer(passage);
-	take_steps(skb, passage, policy, subnet);
+	take_steps(skb, passage, policy, subnet, direction);
 	if ((passage->packet.shape & (IS_FIRST_FRAGMENT | IS_MALFORMED)) == IS_FIRST_FRAGMENT)
 		remember_first(passage);
-	conclude(passage, policy);
+	conclude(passage, policy, direction);
 	return passage->answer.accepted ? TC_ACT_UNSPEC : TC_ACT_SHOT;
 }
 

@@ -95,10 +95,10 @@ static __always_inline bool is_unicast(const struct packet *packet, const struct
 
 /* Steps 1 to 5; true when the packet is decided. */
 static __always_inline bool examine(struct __sk_buff *skb, struct passage *passage,
-				    const struct policy *policy, const struct subnet *subnet)
+				    const struct policy *policy, const struct subnet *subnet,
+				    __u32 direction)
 {
 	const struct packet *packet = &passage->packet;
-	__u32 direction = passage->direction;
 	bool egress = direction == EGRESS;
 	int exempt, port = -1;
 
@@ -154,10 +154,10 @@ static __always_inline bool examine(struct __sk_buff *skb, struct passage *passa
 
 /* Step 7, and the question of 13: what the ACL says, 0 where it is not asked. */
 static __always_inline void consult_acl(struct passage *passage, const struct policy *policy,
-					const struct subnet *subnet)
+					const struct subnet *subnet, __u32 direction)
 {
 	const struct packet *packet = &passage->packet;
-	__u32 direction = passage->direction & 1, at = section_number(direction, packet->family);
+	__u32 at = section_number(direction, packet->family);
 
 	passage->acl = 0;
 	if (is_in_subnet(subnet, packet->family, peer_hi(packet, direction),
@@ -199,11 +199,11 @@ static __always_inline void refuse_by_groups(struct passage *passage, __u8 reaso
 
 /* Step 9, and 13: the packet is of an entry that lives. */
 static __always_inline void follow(struct passage *passage, const struct policy *policy,
-				   struct entry *entry, __u64 memory)
+				   struct entry *entry, __u64 memory, __u32 direction)
 {
 	accept(passage, REASON_ESTABLISHED);
 	passage->answer.state_before = STATE_OF(memory);
-	if (acl_allows(passage) && !step(passage, entry, memory, policy->owner))
+	if (acl_allows(passage) && !step(passage, entry, memory, policy->owner, direction))
 		passage->raced = 1;
 }
 
@@ -259,7 +259,7 @@ static __always_inline void open(struct passage *passage, const struct policy *p
 		entry = bpf_map_lookup_elem(&connections, &passage->key);
 		memory = entry ? read_memory(entry) : 0;
 		if (entry && is_used(memory)) {
-			follow(passage, policy, entry, memory);
+			follow(passage, policy, entry, memory, passage->direction & 1);
 			return;
 		}
 		passage->raced = 1;
@@ -328,14 +328,14 @@ __global int judge(struct __sk_buff *skb, struct passage *passage, const struct 
 
 /* Steps 9 to 13. */
 static __always_inline void pass_groups(struct __sk_buff *skb, struct passage *passage,
-					const struct policy *policy)
+					const struct policy *policy, __u32 direction)
 {
 	const struct packet *packet = &passage->packet;
 	struct entry *entry = 0;
 	bool has_key, alive = false;
 	__u64 memory = 0;
 
-	has_key = fill_key(&passage->key, packet, passage->direction & 1, policy->owner);
+	has_key = fill_key(&passage->key, packet, direction, policy->owner);
 	if (has_key)
 		entry = bpf_map_lookup_elem(&connections, &passage->key);
 	if (entry) {
@@ -343,7 +343,7 @@ static __always_inline void pass_groups(struct __sk_buff *skb, struct passage *p
 		alive = is_alive(entry, memory, passage->now_ms);
 	}
 	if (alive && !(STATE_OF(memory) == STATE_TIME_WAIT && is_bare_syn(packet))) {
-		follow(passage, policy, entry, memory);
+		follow(passage, policy, entry, memory, direction);
 		return;
 	}
 	passage->has_key = has_key;
@@ -353,13 +353,14 @@ static __always_inline void pass_groups(struct __sk_buff *skb, struct passage *p
 	judge(skb, passage, policy);
 }
 
-/* Decide a packet: write its answer. */
+/* Decide a packet: write its answer. The direction is the passage's, known when this is compiled. */
 static __always_inline void take_steps(struct __sk_buff *skb, struct passage *passage,
-				       const struct policy *policy, const struct subnet *subnet)
+				       const struct policy *policy, const struct subnet *subnet,
+				       __u32 direction)
 {
 	const struct packet *packet = &passage->packet;
 
-	if (examine(skb, passage, policy, subnet))
+	if (examine(skb, passage, policy, subnet, direction))
 		return;
 	/* 6 */
 	if (packet->shape & IS_LATER_FRAGMENT) {
@@ -368,8 +369,8 @@ static __always_inline void take_steps(struct __sk_buff *skb, struct passage *pa
 		return;
 	}
 	/* 7 */
-	consult_acl(passage, policy, subnet);
-	if (passage->acl < 0 && passage->direction == INGRESS) {
+	consult_acl(passage, policy, subnet, direction);
+	if (passage->acl < 0 && direction == INGRESS) {
 		refuse(passage, REASON_NETWORK_ACL);
 		note_acl(passage);
 		return;
@@ -380,5 +381,5 @@ static __always_inline void take_steps(struct __sk_buff *skb, struct passage *pa
 		acl_allows(passage);
 		return;
 	}
-	pass_groups(skb, passage, policy);
+	pass_groups(skb, passage, policy, direction);
 }
