@@ -82,6 +82,8 @@ class Agent:
         self._gone: list[str] = []
         self._lost: set[Loss] = set()
         self._problem: str | None = None
+        #: The kernel does not go over the table by itself.
+        self._sweeps = False
         self._sweep_s = 0.0
         self._ending = False
         #: How often something that should be there was found to be gone.
@@ -208,9 +210,7 @@ class Agent:
         """
         with self._lock:
             self._leave_behind()
-            self._pins.take_over()
-            if self._pins.loaded.sweeps_itself:
-                self._pins.loaded.start_sweeper()
+            self._sweeps = not self._pins.take_over()
             self._look()
         self._watch.also(self._maps.ended.fileno())
         self._thread.start()
@@ -275,7 +275,7 @@ class Agent:
             self._plane.restore()
         self._lost = lost
         self._reattach()
-        if not self._pins.loaded.sweeps_itself and time.monotonic() >= self._sweep_s:
+        if self._sweeps and time.monotonic() >= self._sweep_s:
             self._pins.loaded.sweep()
             self._sweep_s = time.monotonic() + SWEEP_SECONDS
         self._follow_logs()
