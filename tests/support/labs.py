@@ -4,13 +4,22 @@ import itertools
 import os
 import socket
 import subprocess
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from ipaddress import ip_address
+from typing import Any
 
+from secgroup.dataplane.bpf.clock import kernel_ms
+from secgroup.dataplane.bpf.connections import Connection
+from secgroup.dataplane.bpf.gauges import page
+from secgroup.dataplane.bpf.layout import NAMES
+from secgroup.dataplane.bpf.pinned import numbers_of, opened, pinned
+from secgroup.decision.switches import AS_DOCUMENTED, Switches
 from secgroup.lab import lab as labs
 from secgroup.lab.kernel import inside
+from secgroup.lab.names import pins_of
 from secgroup.lab.plan import Mtus, find
 from secgroup.lab.topology import Topology
 from secgroup.model.network import Network
@@ -39,9 +48,11 @@ class Lab:
     name: str
     topology: Topology
 
-    def follow(self, network: Network, mtus: Mtus = PLAIN) -> None:
+    def follow(
+        self, network: Network, mtus: Mtus = PLAIN, switches: Switches = AS_DOCUMENTED
+    ) -> None:
         """Make it be another network."""
-        self.topology = labs.up(network, self.name, mtus=mtus, warn=ignore, tell=ignore)
+        self.topology = up(self.name, network, mtus, switches)
 
     def namespace(self, name: str) -> str:
         """Return the namespace of what is called so."""
@@ -98,16 +109,78 @@ class Lab:
         made.settimeout(LONG_S)
         return made
 
+    @contextmanager
+    def running(self, name: str, *command: str, **options: Any) -> Iterator[subprocess.Popen[str]]:
+        """Run a command there for the length of a block."""
+        where = f"--net=/run/netns/{self.namespace(name)}"
+        program = subprocess.Popen(["nsenter", where, "--", *command], text=True, **options)
+        try:
+            yield program
+        finally:
+            program.kill()
+            program.communicate()
+
+    def connections(self) -> list[Connection]:
+        """Return what the lab's plane tracks now."""
+        root = pins_of(self.name)
+        with opened(root) as descriptors:
+            return list(pinned(root, descriptors).connections(kernel_ms()))
+
+    def made_by(self, interface_id: str) -> list[Connection]:
+        """Return the connections that an interface made."""
+        root = pins_of(self.name)
+        with opened(root) as descriptors:
+            plane = pinned(root, descriptors)
+            number = numbers_of(plane.maps, NAMES["INTERFACE"]).get(interface_id)
+            return [each for each in plane.connections(kernel_ms()) if each.interface == number]
+
+    def counted(self) -> str:
+        """Return what the lab's plane has counted, as metrics."""
+        root = pins_of(self.name)
+        with opened(root) as descriptors:
+            return page(pinned(root, descriptors).maps)
+
+
+def up(name: str, network: Network, mtus: Mtus, switches: Switches) -> Topology:
+    """Bring a lab up, or make it follow, and hear nothing of it."""
+    return labs.up(network, name, mtus=mtus, warn=ignore, tell=ignore, switches=switches)
+
 
 @contextmanager
-def lab_of(network: Network, mtus: Mtus = PLAIN) -> Iterator[Lab]:
+def lab_of(
+    network: Network, mtus: Mtus = PLAIN, switches: Switches = AS_DOCUMENTED
+) -> Iterator[Lab]:
     """Bring a lab up for the length of a block."""
     name = new_name()
     try:
-        topology = labs.up(network, name, mtus=mtus, warn=ignore, tell=ignore)
-        yield Lab(name, topology)
+        yield Lab(name, up(name, network, mtus, switches))
     finally:
         labs.down(name)
+
+
+def wait_until(holds: Callable[[], bool], deadline_s: float = LONG_S) -> None:
+    """Return as soon as something holds; it must, before the deadline."""
+    until = time.monotonic() + deadline_s
+    while not holds():
+        assert time.monotonic() < until, "it does not come about"
+        time.sleep(0.02)
+
+
+def is_cut(client: socket.socket, served: socket.socket) -> bool:
+    """Tell whether what a client sends comes to no answer."""
+    served.settimeout(SHORT_S)
+    client.sendall(b"lost?")
+    try:
+        served.recv(5)
+        served.sendall(b"found")
+        client.settimeout(SHORT_S)
+        client.recv(5)
+    except TimeoutError:
+        return True
+    finally:
+        client.settimeout(LONG_S)
+        served.settimeout(LONG_S)
+    return False
 
 
 def talk(client: socket.socket, served: socket.socket, text: bytes = b"hello") -> Sequence[bytes]:

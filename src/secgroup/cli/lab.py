@@ -138,12 +138,12 @@ def status(lab: str, name: str | None, as_json: bool) -> int:
 
 def _rows(lab: str, places: "Sequence[Place]") -> list[dict[str, Any]]:
     """Return what is told of each interface; where nothing is in force, that."""
+    from secgroup.dataplane.bpf.clock import kernel_ms
     from secgroup.lab.filters import observed
 
-    now_ms = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1_000_000
     ids = [each.interface_id for place in places for each in place.interfaces]
     try:
-        filtered = observed(lab, ids, now_ms)
+        filtered = observed(lab, ids, kernel_ms())
     except DataPlaneError:
         filtered = {}
     rows = []

@@ -16,6 +16,7 @@ from secgroup.dataplane.bpf.layout import NAMES
 from secgroup.dataplane.bpf.pinned import numbers_of, opened, pinned
 from secgroup.dataplane.bpf.pins import Pins
 from secgroup.dataplane.bpf.plane import BpfPlane
+from secgroup.decision.switches import AS_DOCUMENTED, Switches
 from secgroup.errors import DataPlaneError
 from secgroup.lab.host import NAT_TYPES
 from secgroup.lab.names import NAMESPACES, pins_of
@@ -30,6 +31,11 @@ _REGION: Final = "lab"
 class Filters:
     """A lab's plane, while it is changed.
 
+    Parameters
+    ----------
+    lab : str
+    switches : Switches
+
     Raises
     ------
     DataPlaneError
@@ -37,9 +43,9 @@ class Filters:
 
     """
 
-    def __init__(self, lab: str) -> None:
+    def __init__(self, lab: str, switches: Switches = AS_DOCUMENTED) -> None:
         self._pins = Pins(pins_of(lab), sizes=_SIZES)
-        self._plane = BpfPlane(self._pins.loaded.maps)
+        self._plane = BpfPlane(self._pins.loaded.maps, switches=switches)
         self._numbers: dict[str, int] = {}
 
     def __enter__(self) -> Self:

@@ -41,7 +41,8 @@ def internet(routers: Sequence[Router], lab: str, warn: Callable[[str], None]) -
             table=LOCAL_TABLE,
             destination=prefix,
             device=device_of(router.vpc.vpc_id),
-            via=NEAR,
+            # IPv4 is on the link, where programs that make their own frames look for it too.
+            via=NEAR if prefix.version == 6 else None,
             source=own[prefix.version],
         )
         for prefix, router in behind.items()

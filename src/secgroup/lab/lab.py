@@ -6,6 +6,7 @@ Owns the order of things: a link that is filtered stays down until its filter is
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 
+from secgroup.decision.switches import AS_DOCUMENTED, Switches
 from secgroup.lab import kept
 from secgroup.lab.converge import converge
 from secgroup.lab.filters import Filters, remove
@@ -34,6 +35,7 @@ def up(
     mtus: Mtus,
     warn: Callable[[str], None],
     tell: Callable[[int, int], None],
+    switches: Switches = AS_DOCUMENTED,
 ) -> Topology:
     """Make a lab be what a network says, whatever of it is there already.
 
@@ -43,6 +45,7 @@ def up(
         Is told what of the network the lab does not have.
     tell : callable
         Is told how many steps of how many are done.
+    switches : Switches
 
     Raises
     ------
@@ -69,7 +72,7 @@ def up(
         kept.keep(topology, network=digest, is_whole=False)
         _namespaces(topology, step)
         _remove_others(topology)
-        with Filters(lab) as filters:
+        with Filters(lab, switches) as filters:
             filters.decide(network, topology.links, warn)
             _links(topology, filters, step)
         for namespace in topology.namespaces:

@@ -132,10 +132,10 @@ class Router:
 
     def device_settings(self) -> Mapping[str, str]:
         """Return settings of devices: by itself the kernel waits before it answers for another."""
-        return {
-            f"ipv4/neigh/{device_of(each.interface_id)}/proxy_delay": "0"
-            for each in self.interfaces
-        }
+        devices = [device_of(each.interface_id) for each in self.interfaces]
+        if self.reaches_internet:
+            devices.append(INTERNET)
+        return {f"ipv4/neigh/{each}/proxy_delay": "0" for each in devices}
 
 
 def first_address(interface: NetworkInterface, family: int) -> Address | None:

@@ -118,6 +118,9 @@ class Routes:
         """Yield the main table."""
         for each in self._router.interfaces:
             held: list[Prefix] = [single(address) for address in each.addresses]
+            # Public ones are translated before they are routed; the internet asks for them by ARP.
+            public = (self._router.public.get(address) for address in each.addresses)
+            held.extend(single(address) for address in public if address is not None)
             for destination in dict.fromkeys((*held, *each.prefixes)):
                 primary = first_address(each, destination.version)
                 is_primary = primary is not None and destination == single(primary)
