@@ -14,7 +14,7 @@ from secgroup.api.exchange import Door, Exchange, respond
 from secgroup.api.request import Request
 from secgroup.control.beginning import begin
 from secgroup.control.endpoint import Endpoint
-from secgroup.errors import Ec2Error, InternalError, OutputError
+from secgroup.errors import DataPlaneError, Ec2Error, InternalError, OutputError
 from tests.support.worlds import ACCOUNT, Memory, new_state
 
 DOOR = Door(credentials=None, account_id=ACCOUNT, loopback_only=False)
@@ -96,6 +96,17 @@ def test_what_goes_wrong_inside_is_told_to_us_and_not_to_the_client(
     assert found.trace is not None
     assert type(problem).__name__ in found.trace
     assert b"Traceback" not in found.body
+
+
+def test_plane_that_cannot_enforce_something_says_what(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(exchange: Exchange, endpoint: Endpoint) -> Any:
+        raise DataPlaneError("bpf", "eni-1", "1001 rules, expected at most 1000")
+
+    monkeypatch.setattr(exchange_module, "SERVED", {"ec2": {"DescribeVpcs": refused}})
+    found = answered(body=f"Action=DescribeVpcs&{VERSION}")
+    assert (found.status, found.code) == (400, FAULTS["plane_refused"].code)
+    assert b"cannot enforce that: bpf: eni-1: 1001 rules, expected at most 1000" in found.body
+    assert found.trace is None
 
 
 def test_body_that_is_too_large_or_too_slow_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

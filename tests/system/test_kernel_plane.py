@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import ClientError
 
 from secgroup.dataplane.bpf import libbpf
 from secgroup.dataplane.bpf.libbpf import pinned as pinned_descriptor
@@ -97,7 +98,7 @@ def test_bulk_traffic_goes_on_while_agents_come_and_go(filtered: tuple[Machine, 
     before = {each["outside_port"] for each in here.connections()}
     here.stop(kill=True)
     here.serve()
-    assert {each["outside_port"] for each in here.connections("--state", "established")} == before
+    assert {each["outside_port"] for each in here.connections()} == before
     assert sending.stdout is not None
     report = json.loads(sending.stdout.read())
     assert "error" not in report
@@ -180,6 +181,30 @@ def test_interface_that_is_deleted_lets_nothing_through(
     assert not here.reaches(SSH)
     here.secgroup("detach", interface)
     assert here.reaches(SSH)
+
+
+def test_rules_that_do_not_fit_are_refused_and_change_nothing(here: Machine) -> None:
+    quotas = here.folder / "quotas"
+    quotas.write_text("rules-per-security-group: 2000\n")
+    here.serve("--quotas", str(quotas))
+    interface, group = here.interface()
+    here.attach(interface)
+    here.up()
+    here.listen(SSH, WEB)
+    here.allow(group, SSH)
+    blocks = [{"CidrIp": f"10.{at // 256}.{at % 256}.0/24"} for at in range(1000)]
+    blocks[0] = {"CidrIp": "172.31.0.0/16"}
+    with pytest.raises(ClientError, match=f"{interface}: 1001 ingress rules over IPv4"):
+        here.ec2.authorize_security_group_ingress(
+            GroupId=group,
+            IpPermissions=[
+                {"IpProtocol": "tcp", "FromPort": WEB, "ToPort": WEB, "IpRanges": blocks}
+            ],
+        )
+    assert here.reaches(SSH)
+    assert not here.reaches(WEB)
+    here.revoke(group, SSH)
+    assert not here.reaches(SSH)
 
 
 def test_another_agent_is_refused_in_one_line(here: Machine) -> None:

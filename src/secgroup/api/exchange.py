@@ -17,7 +17,7 @@ from secgroup.api.operations import OPERATIONS
 from secgroup.api.parse import compile_reader, parse, query
 from secgroup.api.request import Request
 from secgroup.control.endpoint import Endpoint
-from secgroup.errors import Ec2Error
+from secgroup.errors import DataPlaneError, Ec2Error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,6 +164,8 @@ def respond(exchange: Exchange, endpoint: Endpoint, door: Door) -> None:
             step(exchange, endpoint, door)
     except Ec2Error as error:
         refuse(exchange, error)
+    except DataPlaneError as error:
+        refuse(exchange, Ec2Error("plane_refused", problem=str(error)))
     except Exception:
         exchange.trace = traceback.format_exc()
         refuse(exchange, Ec2Error("internal_error"))

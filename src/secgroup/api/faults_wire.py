@@ -103,5 +103,8 @@ AUTH: Final[dict[str, Fault]] = {
         "ours",
         403,
     ),
+    "plane_refused": Fault(
+        "UnsupportedOperation", "The data plane cannot enforce that: {problem}", "ours"
+    ),
     "internal_error": Fault("InternalError", "An internal error has occurred", "codes", 500),
 }
