@@ -74,6 +74,7 @@ class Change:
         self.placed: list[str] = []
         self.recognised: list[Part] = []
         self._begun: list[Part] = []
+        self._replaces_host = False
 
     def edit(self, table: AddressPart, flips: Mapping[Block, int]) -> None:
         """Change a table in place if that may be, else note that it is stale."""
@@ -81,6 +82,12 @@ class Change:
         if edits is None or not all(map(table.may_take, edits)):
             self.stale.add(table.plan)
             return
+        if any(map(table.replaces_host, edits)):
+            # The kernel may use the memory of a replaced element for the next one at once.
+            if self._replaces_host:
+                self.stale.add(table.plan)
+                return
+            self._replaces_host = True
         for each in edits:
             table.ready(self._rows, each)
             self.edits.append((table, each))
@@ -163,6 +170,8 @@ class Change:
 
         """
         undo: list[tuple[AddressPart, Edit]] = []
+        # What comes, then what is replaced, then what goes: nothing new is where something was.
+        self.edits.sort(key=lambda each: (each[1].content is None, each[0].replaces_host(each[1])))
         try:
             for table, edit in self.edits:
                 undo.append((table, table.change(self._rows, edit)))

@@ -171,6 +171,12 @@ class AddressPart(Part):
             return False
         return edit.content is not None or self._keeps(kind, edit.block)
 
+    def replaces_host(self, edit: Edit) -> bool:
+        """Tell whether an edit gives a single address that is there another class."""
+        before = self.classes.content.get(edit.block)
+        is_other = before is not None and edit.content is not None and before != edit.content
+        return is_other and length_of(edit.block) == bits_of(self.plan.family)
+
     def _keeps(self, kind: int, without: Block) -> bool:
         """Tell whether it is of a kind without one of its blocks, too."""
         lengths = self.classes.lengths.copy()

@@ -176,6 +176,8 @@ class BpfPlane:
 
     def _prepare(self, networks: Mapping[str, Network], interface_ids: Iterable[str]) -> None:
         self.abandon()
+        if self._rows.has_freed:
+            self.settle()
         change = self._change = Change(self._rows, self._in_force)
         try:
             reached = dict.fromkeys(interface_ids)
@@ -212,7 +214,7 @@ class BpfPlane:
             self._found.policies.pop(interface_id, None)
         self._turn(change)
         self._regions.update(change.regions)
-        if self._late:
+        if self._late or self._rows.has_freed:
             self.settle()
 
     def abandon(self) -> None:
@@ -266,6 +268,7 @@ class BpfPlane:
     def settle(self) -> None:
         """Wait until no packet reads what is in force no more, and make its rows free."""
         self._wait()
+        self._rows.has_freed = False
         if self._before_reuse is not None:
             self._before_reuse()
         for part in self._late:

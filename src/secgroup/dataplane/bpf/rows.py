@@ -117,6 +117,8 @@ class Rows:
     ----------
     writes : int
         How many rows, elements and names have been written or deleted.
+    has_freed : bool
+        An element of `hosts` has been freed that a packet may still read.
     rooms : dict of str to Room
     counts : dict of str to int
         How many elements each hash and trie has.
@@ -126,6 +128,7 @@ class Rows:
     def __init__(self, maps: PolicyMaps) -> None:
         self.maps = maps
         self.writes = 0
+        self.has_freed = False
         self.rooms = {
             name: Room(name, first, len(self.array(name))) for name, first in _FIRST.items()
         }
@@ -229,6 +232,10 @@ class Rows:
     ) -> None:
         """Write one element, or delete it: in force at once.
 
+        A packet may have looked an element of `hosts` up that is replaced or deleted here, and
+        the kernel gives its memory to the next one at once: until a grace period is over,
+        nothing may be written to `hosts` (`has_freed`).
+
         Raises
         ------
         DataPlaneError
@@ -236,6 +243,7 @@ class Rows:
 
         """
         ((name, keys, _),) = elements_of(table, family, (block,))
+        self.has_freed |= name == HOSTS and not is_new
         if value is None:
             self.drop_keys(name, keys)
         else:
