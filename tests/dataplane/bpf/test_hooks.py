@@ -1,5 +1,6 @@
 """Stubs before devices, by tcx and by clsact: what passes, what is refused, what is left alone."""
 
+import errno
 import json
 import subprocess
 from pathlib import Path
@@ -148,6 +149,21 @@ def test_what_others_attached_stays(bench, method):
         )
         link.close()
     assert left == ((number,), number)
+
+
+def test_a_kernel_without_tcx_gets_filters(bench, monkeypatch):
+    def refuse(*_):
+        raise libbpf.CallError(errno.EINVAL, "Invalid argument")
+
+    monkeypatch.setattr(libbpf, "attach_link", refuse)
+    monkeypatch.setattr(libbpf, "attached_programs", refuse)
+    found = bench.hooks.attach(7, "guest", bench.netns)
+    assert set(found.methods.values()) == {Method.CLSACT}
+    assert [each.interface for each in bench.hooks.attached()] == [7]
+    assert list(bench.hooks.lost([7, 8])) == [(8, "link")]
+    bench.hooks.detach(7)
+    with pytest.raises(DataPlaneError, match="device guest: cannot be attached: Invalid argument"):
+        bench.hooks.attach(7, "guest", bench.netns, method=Method.TCX)
 
 
 def test_a_filter_of_others_in_our_place_is_not_ours(bench):

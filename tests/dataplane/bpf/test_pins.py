@@ -374,21 +374,59 @@ def test_upgrade_of_few_connections_at_the_beginning_of_time(root, count):
     pins.close()
 
 
-def test_upgrade_that_was_broken_off_is_gone_on_with(root):
+def test_upgrade_that_was_broken_off_before_the_switch_begins_anew(root):
     old = Layout0(root)
     keys, entries = connections(100, last_ms=10_000)
     old.connections.update(*before(keys, entries))
-    Pins(root, sizes=SMALL, earlier=EARLIER).close()
-    _, later = connections(100, last_ms=11_000)
-    old.connections.update(*before(keys[:10], later[:10]))
+    pins = Pins(root, sizes=SMALL, earlier=EARLIER)
+    # Weights were not counted to the end, and an entry has ended in the meantime.
+    pins.loaded.maps.owners["weight"] = 3
+    pins.close()
+    old.connections.delete(before(keys, entries)[0][:10])
 
     pins = Pins(root, sizes=SMALL, earlier=EARLIER)
     assert program_ids(pins) == [old.program_id] * 2
     pins.take_over()
-    expected = dict(zip(map(bytes, keys), map(bytes, [*later[:10], *entries[10:]]), strict=True))
-    assert table(pins.loaded.maps.connections) == expected
-    assert int(pins.loaded.maps.owners[3]["weight"]) == 100
+    assert table(pins.loaded.maps.connections) == dict(
+        zip(map(bytes, keys[10:]), map(bytes, entries[10:]), strict=True)
+    )
+    assert int(pins.loaded.maps.owners[3]["weight"]) == 90
     pins.close()
+
+
+def test_upgrade_that_was_broken_off_after_the_switch_is_gone_on_with(root, monkeypatch):
+    old = Layout0(root)
+    keys, entries = connections(100, last_ms=10_000)
+    old.connections.update(*before(keys, entries))
+    pins = Pins(root, sizes=SMALL, earlier=EARLIER)
+    monkeypatch.setattr("secgroup.dataplane.bpf.pins.grace", _break_off)
+    with pytest.raises(KeyboardInterrupt):
+        pins.take_over()
+    monkeypatch.undo()
+    in_force = program_ids(pins)
+    assert in_force == loaded_ids(pins)
+    # The new program has made one and seen one; the old one's last packet was of another.
+    seen, later = connections(101, last_ms=11_000)
+    pins.loaded.maps.connections.update(seen[[0, 100]], later[[0, 100]])
+    pins.loaded.maps.owners["weight"][3] += 1
+    pins.loaded.maps.timeouts[3] = 7000
+    pins.close()
+    old.connections.update(*before(keys[1:2], later[1:2]))
+
+    pins = Pins(root, sizes=SMALL, earlier=EARLIER)
+    assert program_ids(pins) == in_force
+    pins.take_over()
+    expected = [*later[:2], *entries[2:], later[100]]
+    assert table(pins.loaded.maps.connections) == dict(
+        zip(map(bytes, seen), map(bytes, expected), strict=True)
+    )
+    assert int(pins.loaded.maps.owners[3]["weight"]) == 101
+    assert pins.loaded.maps.timeouts[3].tolist() == [7000] * 64
+    pins.close()
+
+
+def _break_off():
+    raise KeyboardInterrupt
 
 
 def test_upgrade_into_too_small_a_table_is_refused_and_the_old_program_stays(root):

@@ -16,6 +16,7 @@ from secgroup.dataplane.bpf.libbpf import Descriptor, Rows
 from secgroup.dataplane.bpf.loaded import Loaded
 from secgroup.engine.layout import LOW_HALF, OWNER, WEIGHT_TWO
 from secgroup.errors import DataPlaneError
+from secgroup.net.direction import Direction
 
 #: Maps that an upgrade takes over as they are: what the numbers in connections mean.
 _CARRIED: Final = ("names", "timeouts")
@@ -73,8 +74,9 @@ class Copy:
 
     def __init__(self, folder: Path, earlier: Earlier, loaded: Loaded) -> None:
         self._loaded = loaded
+        in_force = self._is_in_force()
         with Opened([folder]) as opened:
-            for name in _CARRIED:
+            for name in () if in_force else _CARRIED:
                 _carry(opened.descriptors.get(name), loaded, name)
             descriptor = opened.descriptors.pop("connections", None)
         if descriptor is None:
@@ -86,13 +88,26 @@ class Copy:
         self._latest_ms = np.uint32(0)
         connections = loaded.maps.connections
         keys, entries = self._read()
-        if len(next(connections.chunks(), ((), ()))[0]) > 0:
-            # An upgrade that was broken off is gone on with.
+        if in_force:
+            # An upgrade that was broken off after the switch is gone on with.
             self._merge(keys, entries)
             return
+        # One that was broken off before it begins anew.
+        connections.items(delete=True)
+        loaded.maps.owners["weight"] = 0
         alive = _weights(entries) > 0
         connections.update(keys[alive], entries[alive])
         self._add(keys[alive], _weights(entries[alive]))
+
+    def _is_in_force(self) -> bool:
+        """Tell whether packets are decided by the present table already."""
+        table = libbpf.map_info(self._loaded.maps.connections.fd).id
+        found = self._loaded.maps.programs.get(Direction.INGRESS)
+        program = None if found is None else libbpf.program_by_id(found)
+        if program is None:
+            return False
+        with program:
+            return table in libbpf.program_info(program.fileno()).map_ids
 
     def _read(self) -> tuple[Rows, Rows]:
         """Return what the earlier table has, and remember how late it is."""
