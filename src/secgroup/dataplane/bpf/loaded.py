@@ -15,6 +15,7 @@ from typing import Any, Final, Self
 import numpy as np
 
 from secgroup.dataplane.bpf import btf, layout, libbpf, maps
+from secgroup.dataplane.bpf.clock import tick_constants
 from secgroup.dataplane.bpf.layout import STRUCTS
 from secgroup.dataplane.bpf.libbpf import Descriptor, Rows
 from secgroup.engine.layout import STATES
@@ -158,7 +159,8 @@ class Loaded:
         self.object: Final = libbpf.Object(found.content, "secgroup")
         types = btf.Btf(self.object.btf())
         btf.check(types)
-        self._set_up(types, variables or {}, sizes or {}, reused or {})
+        constants = {**tick_constants(), **(variables or {})}
+        self._set_up(types, constants, sizes or {}, reused or {})
         self.sweeps_itself: Final = libbpf.has_kernel_function("bpf_wq_init")
         self.object.set_autoload("start_sweeper", autoload=self.sweeps_itself)
         self.object.load()
