@@ -35,13 +35,15 @@ def grace() -> None:
     Raises
     ------
     DataPlaneError
-        The kernel has no membarrier.
+        The kernel has no membarrier, or processors that it never interrupts (nohz_full).
 
     """
     number = _MEMBARRIER.get(platform.machine())
     if number is None:
         raise DataPlaneError("bpf", "membarrier", f"not known on {platform.machine()}")
-    _check(_C.syscall(ctypes.c_long(number), _MEMBARRIER_CMD_GLOBAL, 0, 0), "membarrier")
+    if _C.syscall(ctypes.c_long(number), _MEMBARRIER_CMD_GLOBAL, 0, 0) < 0:
+        cause = "needs a kernel with CONFIG_MEMBARRIER, started without nohz_full"
+        raise DataPlaneError("bpf", "membarrier", cause)
 
 
 def mount_bpffs(path: Path) -> None:

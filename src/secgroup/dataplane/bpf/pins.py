@@ -94,6 +94,8 @@ class Pins:
         self._copied: dict[int, Copy] = {}
         self._lock = _locked(root)
         try:
+            # Changes of policies wait like this when it is too late to refuse them.
+            grace()
             before = _layouts_before(root, earlier)
             with Opened([root, self._here]) as reused:
                 self.loaded: Final = Loaded(

@@ -66,7 +66,7 @@ def probe() -> tuple[Finding, ...]:
         _finding(_map_type(libbpf.LPM_TRIE), "prefix tries", "Linux 4.11 has them"),
         _finding(_map_type(libbpf.RINGBUF), "ring buffers", "Linux 5.8 has them"),
         _finding(_batches, "batches of per-CPU maps", "Linux 5.13 has them"),
-        _finding(_membarrier, "membarrier", "a kernel with CONFIG_MEMBARRIER is needed"),
+        _finding(_membarrier, "membarrier", "nothing else waits for packets under way"),
         _finding(_timer, "timers", "Linux 5.15 has them; the agent sweeps", is_needed=False),
         _finding(_work, "work queues", "Linux 6.10 has them; the agent sweeps", is_needed=False),
         _finding(_program, "the program", "the kernel has to take it"),
