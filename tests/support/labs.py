@@ -86,6 +86,11 @@ class Lab:
         made.settimeout(LONG_S)
         return made
 
+    def open_raw(self, name: str, protocol: int) -> socket.socket:
+        """Return a socket there that sends packets of a protocol as they are given to it."""
+        with inside(self.namespace(name)):
+            return socket.socket(socket.AF_INET, socket.SOCK_RAW, protocol)
+
     def serve(self, name: str, port: int, address: str = "0.0.0.0") -> socket.socket:
         """Return a TCP socket that listens there."""
         listening = self.open(name, address)
@@ -133,6 +138,15 @@ class Lab:
             plane = pinned(root, descriptors)
             number = numbers_of(plane.maps, NAMES["INTERFACE"]).get(interface_id)
             return [each for each in plane.connections(kernel_ms()) if each.interface == number]
+
+    def remembered(self, interface_id: str) -> int:
+        """Return how many entries of an interface are in the table, also those that are over."""
+        root = pins_of(self.name)
+        with opened(root) as descriptors:
+            plane = pinned(root, descriptors)
+            number = numbers_of(plane.maps, NAMES["INTERFACE"]).get(interface_id)
+            _, entries = plane.maps.connections.items()
+            return int((entries["interface"] == number).sum())
 
     def counted(self) -> str:
         """Return what the lab's plane has counted, as metrics."""

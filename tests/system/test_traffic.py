@@ -8,7 +8,7 @@ import pytest
 
 from secgroup.lab.plan import Mtus
 from tests.support.labs import LONG_S, SHORT_S, Lab, is_cut, lab_of, talk
-from tests.system.site import ADDRESSES, CLIENT, CLIENT_PUBLIC, FAR, FAR_PUBLIC, NEAR, site
+from tests.system.site import ADDRESSES, CLIENT, CLIENT_PUBLIC, FAR, FAR_PUBLIC, NEAR, OUT, site
 
 pytestmark = pytest.mark.needs("root", "netns", "nft", "bpf")
 
@@ -127,6 +127,31 @@ def test_through_the_gateway_and_back_only_the_public_address_is_known(lab: Lab)
         client.close()
         served.close()
         assert lab.connect(CLIENT, FAR_PUBLIC, CLOSED, reaches=False) is None
+
+
+def test_equal_addresses_in_two_vpcs_have_groups_of_their_own() -> None:
+    plan = site(f"in tcp/{ALLOWED} sg-client").vpc("vpc-2", "10.0.0.0/16")
+    plan.subnet("sub-2a", "vpc-2", "10.0.1.0/24").subnet("sub-2b", "vpc-2", "10.0.2.0/24")
+    plan.group("sg-twin", f"in tcp/{REFUSED} sg-twin", *OUT, vpc="vpc-2")
+    plan.interface("eni-twin", "sub-2a", ADDRESSES[CLIENT][0], "sg-twin")
+    plan.interface("eni-twin-far", "sub-2b", ADDRESSES[FAR][0], "sg-twin")
+    address = ADDRESSES[FAR][0]
+    with (
+        lab_of(plan.network()) as lab,
+        lab.serve(FAR, ALLOWED) as one,
+        lab.serve(FAR, REFUSED),
+        lab.serve("eni-twin-far", ALLOWED),
+        lab.serve("eni-twin-far", REFUSED) as other,
+    ):
+        for name, port, server in ((CLIENT, ALLOWED, one), ("eni-twin", REFUSED, other)):
+            client = lab.connect(name, address, port)
+            assert client is not None
+            served, _ = server.accept()
+            assert talk(client, served) == (b"hello", b"HELLO")
+            client.close()
+            served.close()
+        assert lab.connect(CLIENT, address, REFUSED, reaches=False) is None
+        assert lab.connect("eni-twin", address, ALLOWED, reaches=False) is None
 
 
 def test_what_is_too_big_for_a_link_is_told_through_narrow_rules() -> None:
