@@ -1,0 +1,162 @@
+"""The agent in this process, before real devices: what it comes before, notices and leaves."""
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import pytest
+
+from secgroup.dataplane.base import Device, converge
+from secgroup.dataplane.bpf.agent import ATTACHED, LEFT_BEHIND, WAITING, Agent
+from secgroup.dataplane.bpf.pins import Pins
+from secgroup.decision.switches import AS_DOCUMENTED
+from secgroup.errors import DataPlaneError
+from secgroup.lessons.scene import scene
+from secgroup.net.direction import Direction
+from tests.support.bpf import SMALL, pin_root
+from tests.support.filtered import until
+from tests.support.netns import Namespace, Namespaces
+
+pytestmark = pytest.mark.needs("root", "netns", "bpf")
+
+NETWORK = scene(
+    groups={"web": ["in tcp/22 0.0.0.0/0"]},
+    interfaces={"web": "10.0.1.10 web", "db": "10.0.1.11 web"},
+).revised(region="here")
+OTHER = scene(groups={"web": []}, interfaces={"web": "10.0.1.10 web"}).revised(region="here")
+
+
+@dataclass
+class Here:
+    """A namespace with devices `one` and `two`, and where an agent pins."""
+
+    host: Namespace
+    pins: Pins
+    told: list[str] = field(default_factory=list)
+    agents: list[Agent] = field(default_factory=list)
+
+    def device(self, name: str) -> Device:
+        return Device(name=name, netns=f"/proc/{self.host.pid}/ns/net")
+
+    def agent(self, **devices: str) -> Agent:
+        made = Agent(
+            self.pins,
+            {interface: self.device(name) for interface, name in devices.items()},
+            switches=AS_DOCUMENTED,
+            records=None,
+            tell=self.told.append,
+        )
+        self.agents.append(made)
+        converge(made, {"here": NETWORK})
+        made.start()
+        return made
+
+    def filters(self) -> dict[int, str]:
+        return {each.interface: each.device for each in self.pins.hooks.attached()}
+
+
+@pytest.fixture
+def here() -> Iterator[Here]:
+    with pin_root() as root, Namespaces() as namespaces:
+        host = namespaces.add("host")
+        for name in ("one", "two"):
+            host.ip(f"link add {name} type veth peer name {name}-peer")
+        made = Here(host, Pins(root, sizes=SMALL))
+        yield made
+        for each in made.agents:
+            each.close()
+
+
+def test_devices_of_the_store_are_come_before(here: Here) -> None:
+    agent = here.agent(web="one", db="nowhere")
+    assert agent.device_states() == {"web": ATTACHED, "db": WAITING}
+    assert list(here.filters().values()) == ["one"]
+    (told,) = here.told
+    assert told.startswith("db waits for nowhere in /proc/")
+    here.host.ip("link add nowhere type veth peer name nowhere-peer")
+    until(lambda: agent.device_states()["db"] == ATTACHED)
+    assert sorted(here.filters().values()) == ["nowhere", "one"]
+
+
+def test_device_that_is_prepared_is_filtered_and_left_if_it_is_abandoned(here: Here) -> None:
+    agent = here.agent(web="one")
+    agent.prepare_devices({"db": here.device("two")})
+    assert sorted(here.filters().values()) == ["one", "two"]
+    agent.abandon_devices()
+    assert list(here.filters().values()) == ["one"]
+    agent.prepare_devices({"db": here.device("two"), "web": None})
+    assert sorted(here.filters().values()) == ["one", "two"]
+    agent.commit_devices()
+    assert list(here.filters().values()) == ["two"]
+    assert agent.device_states() == {"db": ATTACHED}
+
+
+def test_device_that_cannot_be_had_leaves_everything_as_it_was(here: Here) -> None:
+    agent = here.agent(web="one")
+    before = here.pins.loaded.maps.words.tolist()
+    with pytest.raises(DataPlaneError, match="nowhere: is not in this network namespace"):
+        agent.prepare_devices({"db": here.device("nowhere")})
+    with pytest.raises(DataPlaneError, match="is in front of interface"):
+        agent.prepare_devices({"db": here.device("one")})
+    assert agent.device_states() == {"web": ATTACHED}
+    words = here.pins.loaded.maps.words.tolist()
+    assert [word & 0xFFFFFFFF for word in words] == [word & 0xFFFFFFFF for word in before]
+    # Nobody waits for a lock that was not given back.
+    agent.prepare({"here": OTHER})
+    agent.commit()
+
+
+def test_nobody_else_changes_the_plane_between_the_halves_of_a_change(here: Here) -> None:
+    agent = here.agent(web="one")
+    asked: list[object] = []
+    agent.prepare({"here": OTHER})
+    thread = threading.Thread(target=lambda: asked.append(agent.device_states()))
+    thread.start()
+    thread.join(0.2)
+    assert thread.is_alive()
+    agent.commit()
+    thread.join(10)
+    assert asked == [{"web": ATTACHED}]
+
+
+def test_word_and_program_that_are_gone_come_back(here: Here) -> None:
+    agent = here.agent(web="one")
+    maps = here.pins.loaded.maps
+    (number,) = here.filters()
+    maps.words[number] = 0
+    until(lambda: maps.words[number] != 0)
+    maps.programs.remove(int(Direction.INGRESS))
+    until(lambda: maps.programs.get(Direction.INGRESS) is not None)
+    until(lambda: agent.losses == 2)
+    assert [each.partition(";")[0] for each in here.told] == [
+        f"gone: the word of web at {here.device('one')}",
+        "gone: program ingress",
+    ]
+    assert "secgroup_losses_total 2" in agent.page()
+
+
+def test_interface_without_a_network_has_no_word_and_nothing_is_lost(here: Here) -> None:
+    agent = here.agent(db="one")
+    (number,) = here.filters()
+    agent.prepare({"here": OTHER})
+    agent.commit()
+    assert int(here.pins.loaded.maps.words[number]) & 0xFFFFFFFF == 0
+    agent._look()
+    assert (here.told, agent.losses) == ([], 0)
+
+
+def test_what_another_agent_left_is_closed_and_opened_on_demand(here: Here) -> None:
+    first = here.agent(web="one")
+    number = next(iter(here.filters()))
+    root = here.pins.root
+    first.close()
+    here.agents.clear()
+    here.pins = Pins(root)
+    second = here.agent(db="two")
+    assert second.device_states() == {"db": ATTACHED, "web": LEFT_BEHIND}
+    assert int(here.pins.loaded.maps.words[number]) & 0xFFFFFFFF == 0
+    assert here.told == ["web at one is not in the store: it lets nothing through"]
+    second.prepare_devices({"web": None})
+    second.commit_devices()
+    assert list(here.filters().values()) == ["two"]
+    assert second.device_states() == {"db": ATTACHED}
