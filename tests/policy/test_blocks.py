@@ -122,7 +122,9 @@ def test_edits_are_made_exactly_where_one_block_changes(family: int, seed: int) 
             if classes.content.get(block) != afresh.content.get(block)
         ]
         may_be = len(different) <= 1 and classes.elsewhere == afresh.elsewhere
-        edits = classes.edits(flips)
+        edits = classes.edits(
+            [(each, [block for block in flips if flips[block] & each]) for each in sets]
+        )
         assert (edits is not None) == may_be
         if edits is None:
             classes = afresh

@@ -8,7 +8,7 @@ they are nor how they are searched.
 
 from bisect import bisect_left, insort
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple, TypeAlias
 
@@ -157,13 +157,13 @@ class BlockClasses:
                 bits, weight = inner_bits, inner_weight
         self.elsewhere = found.pop(EVERYTHING, 0)
 
-    def edits(self, flips: Mapping[Block, int]) -> list[Edit] | None:
+    def edits(self, moved: Iterable[tuple[int, Iterable[Block]]]) -> list[Edit] | None:
         """Return what follows from blocks that come to sets and go from them.
 
         Parameters
         ----------
-        flips : mapping
-            Of each block the bits of the sets that it has come to or gone from.
+        moved : iterable of (int, iterable of Block)
+            The bits of a set, and what came to it or went from it; each set once.
 
         Returns
         -------
@@ -171,6 +171,9 @@ class BlockClasses:
             At most one of them changes a class, or which blocks there are; None where more would.
 
         """
+        flips = self._flips(moved)
+        if flips is None:
+            return None
         direct = self._direct
         before = {block: direct.get(block, 0) for block in flips}
         lengths = sorted({*self.lengths, *map(length_of, flips)})
@@ -195,6 +198,19 @@ class BlockClasses:
             for block in [block for block, bits in before.items() if bits == 0]:
                 del direct[block]
         return found
+
+    def _flips(self, moved: Iterable[tuple[int, Iterable[Block]]]) -> dict[Block, int] | None:
+        """Return the bits that flip for each block; None as soon as two blocks are new."""
+        flips: dict[Block, int] = {}
+        new = 0
+        for bits, blocks in moved:
+            for block in blocks:
+                known = flips.get(block, 0)
+                flips[block] = known | bits
+                new += known == 0 and block not in self._direct and block not in self._routed
+                if new > 1:
+                    return None
+        return flips
 
     def _edit(self, block: Block, lengths: Sequence[int]) -> Edit | None:
         """Return the edit of a block whose sets are others now; None if it changes EVERYTHING."""

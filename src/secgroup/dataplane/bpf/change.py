@@ -76,9 +76,9 @@ class Change:
         self._begun: list[Part] = []
         self._replaces_host = False
 
-    def edit(self, table: AddressPart, flips: Mapping[Block, int]) -> None:
+    def edit(self, table: AddressPart, moved: Iterable[tuple[int, Iterable[Block]]]) -> None:
         """Change a table in place if that may be, else note that it is stale."""
-        edits = table.classes.edits(flips)
+        edits = table.classes.edits(moved)
         if edits is None or not all(map(table.may_take, edits)):
             self.stale.add(table.plan)
             return

@@ -294,16 +294,14 @@ class BpfPlane:
             network, delta, lambda asked: (name, asked) in self._tables
         )
         change.regions[name] = Region(name=name, network=network, plans=plans, peers=peers)
-        flips: defaultdict[AddressPart, dict[Block, int]] = defaultdict(dict)
+        reached: defaultdict[AddressPart, list[tuple[int, Iterable[Block]]]] = defaultdict(list)
         for asked, blocks in moved.items():
             for table in self._tables.get((name, asked), ()):
-                bits = table.plan.masks[asked[1]]
-                for block in blocks:
-                    flips[table][block] = flips[table].get(block, 0) | bits
-        if any(table.late and not table.spare for table in flips):
+                reached[table].append((table.plan.masks[asked[1]], blocks))
+        if any(table.late and not table.spare for table in reached):
             self.settle()
-        for table, flipped in flips.items():
-            change.edit(table, flipped)
+        for table, sets in reached.items():
+            change.edit(table, sets)
         return plans.reached_by(before.plans, delta, self._attached)
 
     def _place(self, change: Change, interface_id: str) -> None:
