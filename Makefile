@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test bounds coverage check bench bench-kernel study soak fuzz mutants clients bpf object setup clean
+.PHONY: demo test bounds coverage check bench bench-kernel study soak fuzz mutants kernel-mutants clients bpf object setup clean
 
 setup: $(STAMP)
 
@@ -58,6 +58,10 @@ fuzz: $(STAMP)
 
 mutants: $(STAMP)
 	$(BIN)/python -m tests.mutants $(ARGS)
+
+# Wrong kernel programs, each built by clang; needs root.
+kernel-mutants: $(STAMP)
+	$(BIN)/python -m tests.conformance.mutants $(ARGS)
 
 clients: $(STAMP)
 	$(BIN)/python -m tools.clients $(ARGS)

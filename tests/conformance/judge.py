@@ -33,9 +33,11 @@ TOLERATED: Final[Mapping[str, str]] = {
 }
 #: What no plane is told: the hint of a hop.
 NOT_TOLD: Final = {"same_subnet given"}
-#: What a frame may have besides its packet, by bits of chance: extension headers or options, tags
+#: What a frame may have besides its packet, by bits of chance: extension headers or options, of
+#: TCP too, tags
 #: (IEEE 802.1Q, 802.1ad), and padding behind it.
 _EXTRA: Final = (0, 0, 0, 0, 0, 0, 1, 5)
+_OPTIONS: Final = (0, 0, 3, 10)
 _TAGS: Final = (b"\x81\0\0\x64", b"\x88\xa8\0\x64\x81\0\0\x65", *(b"",) * 14)
 _PADDING: Final = (bytes(1), bytes(18), *(b"",) * 14)
 #: Packets that are sent before their events are read.
@@ -173,9 +175,9 @@ class Judge:
             return None, self.kernel.frame(event.interface_id, event.direction, octets, own.version)
         octets = ip_bytes(packet)
         chance = crc32(octets)
-        extra = _EXTRA[chance & 7]
-        if extra:
-            octets = ip_bytes(packet, extra)
+        extra, options = _EXTRA[chance & 7], _OPTIONS[chance >> 11 & 3]
+        if extra or options:
+            octets = ip_bytes(packet, extra, options)
         frame = self.kernel.frame(event.interface_id, event.direction, octets, packet.family)
         tags, padding = _TAGS[chance >> 3 & 15], _PADDING[chance >> 7 & 15]
         return len(octets), frame[:12] + tags + frame[12:] + padding

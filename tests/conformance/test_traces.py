@@ -4,6 +4,7 @@ from collections import Counter
 
 import pytest
 
+from tests.conformance.crafted import CRAFTED
 from tests.conformance.judge import NOT_TOLD, TOLERATED, compare, judged
 from tests.conformance.kernel import Kernel, loaded
 from tests.engine.minimise import CORPUS, read
@@ -32,3 +33,8 @@ def test_object_decides_and_remembers_what_the_definition_does(part):
 @pytest.mark.parametrize("path", sorted(CORPUS.glob("*.trace")), ids=lambda path: path.stem)
 def test_corpus_is_decided_alike(path):
     assert compare(Kernel(loaded()), read(path)) is None
+
+
+@pytest.mark.parametrize("name", CRAFTED)
+def test_crafted_trace_is_decided_alike(name):
+    assert compare(Kernel(loaded()), CRAFTED[name]) is None

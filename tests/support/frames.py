@@ -14,7 +14,7 @@ IPV4, IPV6 = 0x0800, 0x86DD
 GATEWAY_MAC = bytes.fromhex("02000000fe01")
 _FRAGMENT = 44
 #: Destination options, routing, mobility; hop-by-hop options come first, and so are written last.
-_EXTENSIONS = (60, 43, 135, 60, 60, 43, 0)
+_EXTENSIONS = (60, 43, 135, 60, 44, 43, 0)
 
 
 class CannotBeWrittenError(ValueError):
@@ -26,7 +26,7 @@ def ethernet(payload: bytes, family: int, *, source: bytes, destination: bytes) 
     return destination + source + (b"\x08\x00" if family == 4 else b"\x86\xdd") + payload
 
 
-def ip_bytes(packet: Packet, extra: int = 0) -> bytes:
+def ip_bytes(packet: Packet, extra: int = 0, options: int = 0) -> bytes:
     """Write an IP packet.
 
     Parameters
@@ -34,6 +34,8 @@ def ip_bytes(packet: Packet, extra: int = 0) -> bytes:
     extra : int
         So many times eight octets of IPv4 options (at most 5), or extension headers of IPv6 (at
         most 8 with that of a fragment): the packet is longer by them, and else the same.
+    options : int
+        So many times four octets of TCP options, at most 10: likewise.
 
     Raises
     ------
@@ -41,8 +43,9 @@ def ip_bytes(packet: Packet, extra: int = 0) -> bytes:
         Its length has no room for its headers, or needs more than they can take.
 
     """
-    octets = _headers(packet, extra)
-    length = packet.length + 8 * extra
+    options = 0 if packet.tcp is None else options
+    octets = _headers(packet, extra, options)
+    length = packet.length + 8 * extra + 4 * options
     if packet.tcp is not None and length - packet.tcp.payload != len(octets):
         raise CannotBeWrittenError("TCP or IP with options")
     if len(octets) > length:
@@ -50,8 +53,9 @@ def ip_bytes(packet: Packet, extra: int = 0) -> bytes:
     return octets.ljust(length, b"\0")
 
 
-def _headers(packet: Packet, extra: int = 0) -> bytes:
-    fragment, length = packet.fragment, packet.length + 8 * extra
+def _headers(packet: Packet, extra: int = 0, options: int = 0) -> bytes:
+    fragment, length = packet.fragment, packet.length + 8 * extra + 4 * options
+    body = _body(packet, options)
     addresses = packet.source.packed + packet.destination.packed
     if packet.family == 4:
         word = identification = 0
@@ -60,7 +64,7 @@ def _headers(packet: Packet, extra: int = 0) -> bytes:
             identification = fragment.identification
         fixed = (length, identification, word, packet.hop_limit, packet.protocol, 0)
         header = pack("!BBHHHBBH", 0x45 + 2 * extra, 0, *fixed)
-        return header + addresses + b"\1" * 8 * extra + _body(packet)
+        return header + addresses + b"\1" * 8 * extra + body
     following, chain = packet.protocol, b""
     if fragment is not None:
         if fragment.protocol != packet.protocol:
@@ -69,12 +73,16 @@ def _headers(packet: Packet, extra: int = 0) -> bytes:
         following = _FRAGMENT
         chain = pack("!BBHI", packet.protocol, 0, word, fragment.identification)
     for kind in _EXTENSIONS[:extra]:
-        following, chain = kind, pack("!BBBB4x", following, 0, 1, 4) + chain
+        if kind == _FRAGMENT and fragment is not None:
+            kind = 60
+        # Of a fragment that is whole only reserved bits are set (RFC 6946); of options one is PadN.
+        said = (following, 0, 0, 6) if kind == _FRAGMENT else (following, 0, 1, 4)
+        following, chain = kind, pack("!BBBB4x", *said) + chain
     header = pack("!IHBB", 6 << 28, length - 40, following, packet.hop_limit)
-    return header + addresses + chain + _body(packet)
+    return header + addresses + chain + body
 
 
-def _body(packet: Packet) -> bytes:
+def _body(packet: Packet, options: int) -> bytes:
     if packet.is_later_fragment:
         return b""
     tcp = packet.tcp
@@ -85,12 +93,12 @@ def _body(packet: Packet) -> bytes:
             packet.destination_port,
             tcp.sequence,
             tcp.acknowledgement,
-            0x50,
+            (5 + options) << 4,
             tcp.flags,
             0xFFFF,
             0,
             0,
-        )
+        ) + bytes(4 * options)
     if packet.protocol == UDP:
         return pack("!HHHH", packet.source_port, packet.destination_port, 0, 0)
     if packet.icmp is not None:

@@ -18,9 +18,10 @@ def test_every_packet_of_a_trace_is_read_back(seed):
     for packet in packets:
         if isinstance(packet, Packet):
             assert parse(ip_bytes(packet)) == packet
-            for extra in (1, 5):
-                longer = replace(packet, length=packet.length + 8 * extra)
-                assert parse(ip_bytes(packet, extra)) == longer
+            for extra, options in ((1, 0), (5, 3), (0, 10)):
+                more = 8 * extra + (0 if packet.tcp is None else 4 * options)
+                longer = replace(packet, length=packet.length + more)
+                assert parse(ip_bytes(packet, extra, options)) == longer
 
 
 @pytest.mark.parametrize("family", [4, 6])
