@@ -3,9 +3,11 @@
 Owns which map holds what, and how the object is set up. It knows no policy, no pin and no device.
 """
 
+import errno
 import hashlib
 import json
 import os
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -27,6 +29,10 @@ _Dtype = np.dtype[Any]
 #: What a program answers: others may still look at the packet; or it is dropped.
 PASS: Final = -1
 DROP: Final = 2
+
+#: How often the sweeper is started, and the pause between, where the kernel has no memory at once.
+_TRIES: Final = 100
+_PAUSE_S: Final = 0.005
 
 _U4: Final = np.dtype("<u4")
 _U8: Final = np.dtype("<u8")
@@ -259,9 +265,13 @@ class Loaded:
             It does not.
 
         """
-        error = libbpf.run_syscall(
-            self.object.program_fd("start_sweeper"), np.zeros(1, layout.SWEEP)
-        )
+        program_fd = self.object.program_fd("start_sweeper")
+        for _ in range(_TRIES):
+            error = libbpf.run_syscall(program_fd, np.zeros(1, layout.SWEEP))
+            # The kernel makes timer and work of memory that it may not wait for.
+            if abs(error) != errno.ENOMEM:
+                break
+            time.sleep(_PAUSE_S)
         if error != 0:
             raise DataPlaneError("bpf", "start_sweeper", os.strerror(abs(error)))
 
