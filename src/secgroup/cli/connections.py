@@ -81,7 +81,7 @@ def command(
     if kill and (watch or summary):
         raise InputError("expected neither --watch nor --summary with it", source="--kill")
     root = root_of(pins, lab)
-    wanted = [*interfaces, *_carrying(groups, endpoint)] if interfaces or groups else None
+    wanted = [*interfaces, *_carrying(groups, endpoint, lab)] if interfaces or groups else None
     with opened(root) as descriptors:
         plane = pinned(root, descriptors)
         selection = _selection(plane, wanted, peers, states, protocols)
@@ -101,15 +101,24 @@ def command(
             time.sleep(max(0.0, began_s + _SECONDS - time.monotonic()))
 
 
-def _carrying(groups: tuple[str, ...], endpoint: str) -> list[str]:
-    """Return the attached interfaces that carry one of some groups."""
+def _carrying(groups: tuple[str, ...], endpoint: str, lab: str | None) -> list[str]:
+    """Return the interfaces with a device that carry one of some groups."""
     if not groups:
         return []
-    from secgroup.api.client import ask
-    from secgroup.api.devices import PATH
+    if lab is not None:
+        from secgroup.lab.kept import read
 
-    devices = ask(endpoint, "GET", PATH)["devices"]
-    return [each["interface_id"] for each in devices if set(groups) & set(each["group_ids"])]
+        standing = (each for place in read(lab).places for each in place.interfaces)
+        carried = [(each.interface_id, each.group_ids) for each in standing]
+    else:
+        from secgroup.api.client import ask
+        from secgroup.api.devices import PATH
+
+        devices = ask(endpoint, "GET", PATH)["devices"]
+        carried = [(each["interface_id"], each["group_ids"]) for each in devices]
+    return [
+        interface_id for interface_id, ids in carried if interface_id and set(groups) & set(ids)
+    ]
 
 
 def _selection(

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -89,6 +89,40 @@ def test_device_that_is_prepared_is_filtered_and_left_if_it_is_abandoned(here: H
     agent.commit_devices()
     assert list(here.filters().values()) == ["two"]
     assert agent.device_states() == {"db": ATTACHED}
+
+
+def test_mac_of_the_device_is_the_one_that_may_send(here: Here) -> None:
+    agent = here.agent(web="one")
+    maps = here.pins.loaded.maps
+    (number,) = here.filters()
+
+    def mac() -> bytes:
+        return bytes(maps.policies[int(maps.words[number]) & 0xFFFFFFFF]["mac"])
+
+    known = mac()
+    given = replace(here.device("one"), mac=bytes.fromhex("02005e100001"))
+    agent.prepare_devices({"web": given})
+    assert mac() == given.mac
+    agent.abandon_devices()
+    assert mac() == known
+    agent.prepare_devices({"web": given})
+    agent.commit_devices()
+    assert mac() == given.mac
+
+
+def test_failure_of_a_look_is_told_once_and_the_next_ones_go_on(
+    here: Here, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent = here.agent(web="one")
+    monkeypatch.setattr(agent, "_sweeps", True)
+    monkeypatch.setattr(here.pins.loaded, "sweep", lambda: [][0])
+    until(lambda: here.told)
+    monkeypatch.undo()
+    maps = here.pins.loaded.maps
+    (number,) = here.filters()
+    maps.words[number] = 0
+    until(lambda: maps.words[number] != 0)
+    assert here.told[0] == "IndexError: list index out of range"
 
 
 def test_device_that_cannot_be_had_leaves_everything_as_it_was(here: Here) -> None:

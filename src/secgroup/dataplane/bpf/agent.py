@@ -85,6 +85,7 @@ class Agent:
         #: The kernel does not go over the table by itself.
         self._sweeps = False
         self._sweep_s = 0.0
+        self._drain_s = 0.0
         self._ending = False
         #: How often something that should be there was found to be gone.
         self.losses = 0
@@ -229,25 +230,31 @@ class Agent:
             self._tell(f"{name} at {each.device} is not in the store: it lets nothing through")
 
     def _run(self) -> None:
-        drain_s = time.monotonic() + DRAIN_SECONDS
-        while True:
-            with self._lock:
-                if self._ending:
-                    return
-                namespaces = {netns_of(each) for each in self._devices.values()}
-            self._watch.follow(namespaces)
-            self._watch.wait(LOOK_SECONDS)
-            with self._lock:
-                try:
-                    self._look()
-                    if self._recording is not None:
-                        self._recording.take()
-                        if time.monotonic() >= drain_s:
-                            self._drain()
-                            drain_s = time.monotonic() + DRAIN_SECONDS
-                    self._problem = None
-                except (DataPlaneError, OSError) as error:
-                    self._complain(str(error))
+        self._drain_s = time.monotonic() + DRAIN_SECONDS
+        while not self._ending:
+            try:
+                self._watch_on()
+                self._problem = None
+            except Exception as error:
+                # Whatever it is: what else there is to watch over must not suffer.
+                self._complain(f"{type(error).__name__}: {error}")
+                time.sleep(LOOK_SECONDS)
+
+    def _watch_on(self) -> None:
+        """Wait for something to happen, and see to it."""
+        with self._lock:
+            namespaces = {netns_of(each) for each in self._devices.values()}
+        self._watch.follow(namespaces)
+        self._watch.wait(LOOK_SECONDS)
+        with self._lock:
+            if self._ending:
+                return
+            self._look()
+            if self._recording is not None:
+                self._recording.take()
+            if time.monotonic() >= self._drain_s:
+                self._drain()
+                self._drain_s = time.monotonic() + DRAIN_SECONDS
 
     def _complain(self, problem: str) -> None:
         """Tell of what is tried again, once until something else fails."""
