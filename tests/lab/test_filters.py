@@ -5,8 +5,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from secgroup.dataplane.bpf.clock import kernel_ms
 from secgroup.errors import DataPlaneError
 from secgroup.lab import lab as labs
+from secgroup.lab.filters import observed
 from secgroup.lab.kernel import namespaces, netlink
 from secgroup.lab.names import pins_of, router_namespace
 from tests.support.labs import PLAIN, Lab, ignore, lab_of, new_name, talk
@@ -113,6 +115,22 @@ def test_a_filter_that_was_taken_off_is_put_back_by_the_next_up() -> None:
         lab.follow(shop(FROM_WEB).network())
         with lab.serve("eni-far", 5433), lab.serve("eni-far", 5432):
             assert lab.connect("eni-web", "10.0.2.5", 5433, reaches=False) is None
+            client = lab.connect("eni-web", "10.0.2.5", 5432)
+            assert client is not None
+            client.close()
+
+
+def test_a_device_that_was_deleted_is_told_and_made_again() -> None:
+    with lab_of(shop(FROM_WEB).network()) as lab:
+        with netlink(router_namespace(lab.name, "vpc-1")) as ip:
+            (index,) = ip.link_lookup(ifname="eni-far")
+            ip.link("del", index=index)
+        told = observed(lab.name, ["eni-web", "eni-far"], kernel_ms())
+        assert told["eni-web"].missing == ()
+        assert told["eni-far"].missing == ("device",)
+        lab.follow(shop(FROM_WEB).network())
+        assert observed(lab.name, ["eni-far"], kernel_ms())["eni-far"].missing == ()
+        with lab.serve("eni-far", 5432):
             client = lab.connect("eni-web", "10.0.2.5", 5432)
             assert client is not None
             client.close()

@@ -4,6 +4,7 @@ Owns the options and the tables. What is built, `lab` knows.
 """
 
 import json
+import os
 import sys
 import time
 from typing import TYPE_CHECKING, Any, Final
@@ -80,11 +81,12 @@ def bring_up(network: "Network", lab: str, mtus: tuple[str, ...]) -> None:
 )
 @_NAME
 @click.argument("name", metavar="NAME")
-@click.argument("arguments", metavar="COMMAND...", nargs=-1, required=True, type=click.UNPROCESSED)
+@click.argument("arguments", metavar="[-- COMMAND...]", nargs=-1, type=click.UNPROCESSED)
 def execute(lab: str, name: str, arguments: tuple[str, ...]) -> int:
-    """Run COMMAND where NAME is: an interface, instance, logical id, Name tag, VPC, or internet.
+    """Run COMMAND, or a shell, where NAME is.
 
-    The exit code is the command's.
+    NAME is an interface, instance, logical id, Name tag, VPC (its router) or internet. The exit
+    code is the command's.
     """
     from secgroup.lab.kept import read
     from secgroup.lab.kernel import check_root
@@ -93,10 +95,9 @@ def execute(lab: str, name: str, arguments: tuple[str, ...]) -> int:
     from secgroup.lab.within import exit_code, run
 
     check_root()
-    if arguments[0] == "--":
+    if arguments[:1] == ("--",):
         arguments = arguments[1:]
-    if not arguments:
-        raise click.UsageError("expected a command after --")
+    arguments = arguments or (os.environ.get("SHELL", "/bin/sh"),)
     place = find(read(checked_lab(lab)).places, name)
     try:
         run(lab, place, arguments)
