@@ -36,8 +36,11 @@ ids, the ACL and its entry, the states of every packet; the whole table of conne
 byte, and what owners have taken, as each second begins; the counters at the end. With
 `python -m tests.conformance --packets N` it goes on for as long as one likes.
 
-A test run takes no IPv6 header that is cut, and gives a linear frame without segments to be and
-without tags beside it. What differs, and is meant to:
+`tests/conformance/test_hostile.py` does the same with 32,000 packets that are cut, grown, flipped,
+spliced and quoted: what is read of them is what `net/wire.py` reads.
+
+A test run gives a linear frame without segments to be and without tags beside it. What differs,
+and is meant to:
 """
 
 

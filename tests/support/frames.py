@@ -154,7 +154,7 @@ _MALFORMED4 = (
     _v4(6, _PORTS, word=1 << 13),  # a first fragment without flags
     _v4(17, bytes(8), total=19),
 )
-#: Of IPv6 none is cut before the end of its fixed header, which no test run takes.
+#: Of IPv6 none is cut before the end of its fixed header: no test run takes that without a tag.
 _MALFORMED6 = (
     _v6(6, _PORTS + bytes(15)),
     _v6(17, _PORTS),
