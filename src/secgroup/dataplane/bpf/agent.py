@@ -250,11 +250,11 @@ class Agent:
             if self._ending:
                 return
             self._look()
-            if self._recording is not None:
-                self._recording.take()
-            if time.monotonic() >= self._drain_s:
-                self._drain()
-                self._drain_s = time.monotonic() + DRAIN_SECONDS
+        if self._recording is not None:
+            self._recording.take()
+        if time.monotonic() >= self._drain_s:
+            self._drain()
+            self._drain_s = time.monotonic() + DRAIN_SECONDS
 
     def _complain(self, problem: str) -> None:
         """Tell of what is tried again, once until something else fails."""
@@ -336,8 +336,11 @@ class Agent:
         return False
 
     def _drain(self) -> None:
+        """Feed flow logs; changes of the plane need not wait for it."""
+        with self._lock:
+            networks, is_logging = dict(self._networks), any(self._logged.values())
         if self._recording is not None:
-            self._recording.drain(self._networks, is_logging=any(self._logged.values()))
+            self._recording.drain(networks, is_logging=is_logging)
 
     def _before_reuse(self) -> None:
         if self._recording is not None:
@@ -362,9 +365,8 @@ class Agent:
         self._watch.ring()
         if self._thread.is_alive():
             self._thread.join()
-        with self._lock:
-            self._drain()
-            self._pins.close()
+        self._drain()
+        self._pins.close()
         self._watch.close()
 
 

@@ -5,6 +5,7 @@ which flow logs there are, whoever keeps them. Not recorded is what passed while
 """
 
 from collections.abc import Callable, Mapping
+from threading import Lock
 from typing import Any, Protocol
 
 import numpy as np
@@ -36,6 +37,8 @@ class Records(Protocol):
 class Recording:
     """Drains the kernel's counts into flow logs, while there are any.
 
+    One thread takes and drains; `resolve` may come from any.
+
     Parameters
     ----------
     maps : Maps
@@ -62,6 +65,7 @@ class Recording:
         self._since_ms: int | None = None
         self._ended: list[NDArray[Any]] = []
         self._untallied: list[tuple[int, Flow]] = []
+        self._resolving = Lock()
         self._lost = int(maps.control["ended_lost"][0])
         self._unlogged = self._read_unlogged()
         #: Packets that flow logs lack, as far as they could be counted.
@@ -75,10 +79,12 @@ class Recording:
 
     def resolve(self) -> None:
         """Take out packets without an entry, while the sections that were asked still stand."""
-        if self._since_ms is None:
-            return
-        keys, logs = self._maps.untallied.items(delete=True)
-        self._untallied += untallied_flows(keys, logs, utc_ms(), self._meanings().rule_ids_of)
+        # Whoever comes second waits: rows that are out must have their names too.
+        with self._resolving:
+            keys, logs = self._maps.untallied.items(delete=True)
+            if self._since_ms is not None:
+                rules_of = self._meanings().rule_ids_of
+                self._untallied += untallied_flows(keys, logs, utc_ms(), rules_of)
 
     def drain(self, networks: Mapping[str, Network], *, is_logging: bool) -> None:
         """Record everything that was counted since the last time.
@@ -92,8 +98,9 @@ class Recording:
 
         """
         if not is_logging:
-            self._since_ms = None
-            self._ended, self._untallied = [], []
+            with self._resolving:
+                self._since_ms = None
+                self._ended, self._untallied = [], []
             return
         now_ms, of_utc_ms = kernel_ms(), utc_ms()
         keys, entries = self._maps.connections.items()
@@ -104,9 +111,10 @@ class Recording:
         self.resolve()
         ended = np.concatenate([np.zeros(0, ENDED), *self._ended])
         grown = self._tallies.grown(keys, entries, ended)
-        found = [*self._untallied]
+        with self._resolving:
+            found, self._untallied = self._untallied, []
         found += flows_of(grown, now_ms, self._since_ms, of_utc_ms, self._meanings().rule_id)
-        self._ended, self._untallied, self._since_ms = [], [], now_ms
+        self._ended, self._since_ms = [], now_ms
         placed = self._placed(networks)
         for number, flow in sorted(found, key=lambda each: each[1].last_ms):
             if number in placed:

@@ -57,11 +57,15 @@ class Tallies:
 
     def begin(self, keys: Rows, entries: Rows) -> None:
         """Take what entries have counted so far as counted."""
-        seen = np.zeros(len(keys), _SEEN)
-        seen["name"] = self._names(keys, entries)
+        self._see(self._names(keys, entries), entries)
+
+    def _see(self, names: Rows, entries: Rows) -> None:
+        order = np.argsort(names)
+        seen = np.zeros(len(names), _SEEN)
+        seen["name"] = names[order]
         for member in ("packets", "octets", "tcp_flags"):
-            seen[member] = entries[member]
-        self._seen = seen[np.argsort(seen["name"])]
+            seen[member] = entries[member][order]
+        self._seen = seen
 
     def grown(self, keys: Rows, entries: Rows, ended: Rows) -> Rows:
         """Return the entries that have counted packets since the last time, as rows of GROWN.
@@ -76,12 +80,15 @@ class Tallies:
         """
         assert ended.dtype == ENDED
         gone_keys = np.ascontiguousarray(ended["key"]).view(KEY).reshape(-1)
-        gone = self._since(gone_keys, np.ascontiguousarray(ended["entry"]))
-        told = np.isin(self._names(keys, entries), self._names(gone_keys, ended["entry"]))
-        keys, entries = keys[~told], entries[~told]
-        there = self._since(keys, entries)
-        self.begin(keys, entries)
-        return np.concatenate([gone, there])
+        gone_entries = np.ascontiguousarray(ended["entry"])
+        gone_names, names = self._names(gone_keys, gone_entries), self._names(keys, entries)
+        found = [self._since(gone_names, gone_keys, gone_entries)]
+        if len(gone_names):
+            there = ~np.isin(names, gone_names)
+            names, keys, entries = names[there], keys[there], entries[there]
+        found.append(self._since(names, keys, entries))
+        self._see(names, entries)
+        return np.concatenate(found)
 
     def _names(self, keys: Rows, entries: Rows) -> Rows:
         """Return a number for each entry: a universal hash of its key and of when it began."""
@@ -97,25 +104,29 @@ class Tallies:
             found ^= found >> np.uint64(29)
         return found
 
-    def _since(self, keys: Rows, entries: Rows) -> Rows:
-        """Return entries with what they count more than they were seen to."""
-        names = self._names(keys, entries)
+    def _since(self, names: Rows, keys: Rows, entries: Rows) -> Rows:
+        """Return the entries that count more than they were seen to, with what they do."""
         at = np.searchsorted(self._seen["name"], names)
         at[at == len(self._seen)] = 0
-        known = np.zeros(len(keys), dtype=bool)
+        known = np.zeros(len(names), dtype=bool)
         if len(self._seen):
             known = self._seen["name"][at] == names
             # One that counts less began anew in the same second.
             known &= (entries["octets"] >= self._seen["octets"][at]).all(axis=1)
-        found = np.zeros(len(keys), GROWN)
-        found["key"], found["entry"], found["is_new"] = keys, entries, ~known
-        before = np.zeros(len(keys), _SEEN)
-        before[known] = self._seen[at[known]]
-        # Packets are counted modulo 2**32.
-        found["packets"] = entries["packets"] - before["packets"]
-        found["octets"] = entries["octets"] - before["octets"]
-        found["tcp_flags"] = entries["tcp_flags"] & ~before["tcp_flags"]
-        return found[found["packets"].any(axis=1)]
+        packets = entries["packets"].copy()
+        # Counted modulo 2**32.
+        packets[known] -= self._seen["packets"][at[known]]
+        more = np.flatnonzero(packets.any(axis=1))
+        found = np.zeros(len(more), GROWN)
+        found["key"], found["entry"], found["packets"] = keys[more], entries[more], packets[more]
+        found["is_new"] = ~known[more]
+        for member in ("octets", "tcp_flags"):
+            found[member] = entries[member][more]
+        old = known[more]
+        seen = self._seen[at[more[old]]]
+        found["octets"][old] -= seen["octets"]
+        found["tcp_flags"][old] &= ~seen["tcp_flags"]
+        return found
 
 
 def flows_of(
