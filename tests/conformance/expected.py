@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from secgroup.conntrack.flow import Flow
+from secgroup.conntrack.flow import Flow, FlowKey
 from secgroup.conntrack.grid import Side
 from secgroup.conntrack.timeout import Timeouts
 from secgroup.engine.layout import (
@@ -39,29 +39,30 @@ class Numbers:
     timeouts: Callable[[Timeouts], int]
 
 
-def record_of(flow: Flow, code: int, numbers: Numbers) -> tuple[object, ...]:
-    """Return the fields of a flow's record; `code` is that of an ICMP opener, else 0."""
-    key, positions = flow.key, flow.next
+def name_of(key: FlowKey, numbers: Numbers) -> tuple[int, ...]:
+    """Return the fields that name a flow."""
     family, place = key.inside.version, key.protocol
     inside_port, outside_port = key.inside_port, key.outside_port
     if key.query is not None:
         query = _QUERIES.index((family, key.query.type))
         place = ICMP_KIND + 2 * query + int(key.query.opener is Direction.EGRESS)
         outside_port = ~inside_port & 0xFFFF
+    owner = numbers.owner(key.owner) | (IPV6 if family == 6 else 0) | place << 24
+    return (*_halves(key.inside), *_halves(key.outside), inside_port, outside_port, owner)
+
+
+def record_of(flow: Flow, code: int, numbers: Numbers) -> tuple[object, ...]:
+    """Return the fields of a flow's record; `code` is that of an ICMP opener, else 0."""
+    positions = flow.next
     flags = OPENED_EGRESS if flow.opener is Direction.EGRESS else 0
     flags |= 0 if positions[Side.ORIGINAL] is None else NEXT_ORIGINAL_KNOWN
     flags |= 0 if positions[Side.REPLY] is None else NEXT_REPLY_KNOWN
     flags |= WEIGHT_TWO if flow.weight == 2 else 0
-    owner = numbers.owner(key.owner) | (IPV6 if family == 6 else 0) | place << 24
     return (
-        *_halves(key.inside),
-        *_halves(key.outside),
-        inside_port,
-        outside_port,
-        owner,
+        *name_of(flow.key, numbers),
         flow.last_ms & LOW_HALF,
         flow.created_ms // 1000,
-        (code if key.query is not None else positions[0] or 0, positions[1] or 0),
+        (code if flow.key.query is not None else positions[0] or 0, positions[1] or 0),
         numbers.rule(flow.rule_ids[0]),
         numbers.timeouts(flow.timeouts),
         int(flow.state),

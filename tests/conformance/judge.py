@@ -8,7 +8,7 @@ import gc
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 from zlib import crc32
 
 from secgroup.conntrack.flow import FlowKey, key_of
@@ -22,6 +22,7 @@ from secgroup.reference.memory import Memory, Switches
 from tests.conformance.expected import Numbers, records_of
 from tests.conformance.kernel import Kernel
 from tests.conformance.subject import told
+from tests.conformance.tallied import Tallies
 from tests.engine.judge import Difference, PartedError, weights_of
 from tests.support.frames import ip_bytes, malformed
 from tests.support.traces import Arrival, Coverage, Event, Trace, Watch, Writer, steps
@@ -117,6 +118,8 @@ class Judge:
         self.tolerated: Counter[str] = Counter()
         kernel.begin(network, switches)
         self.sent: list[tuple[Arrival, Decision, int, int | None]] = []
+        self.numbers = Numbers(owner=kernel.owner, rule=kernel.rule, timeouts=kernel.timeouts)
+        self.tallies = Tallies(kernel, self.numbers)
         self.codes: dict[FlowKey, int] = {}
         #: (interface, direction, accepted, reason) -> packets, and octets; owner -> openers.
         self.counts: Counter[tuple[str, Direction, bool, Reason]] = Counter()
@@ -163,6 +166,10 @@ class Judge:
         self._read()
         self._compare_tables()
         self._compare_counters()
+        different = self.tallies.compare()
+        if different is not None:
+            what = "what flow logs are fed from"
+            raise PartedError(Difference(self.events, what, different.expected, different.found))
 
     def _frame(self, event: Arrival) -> tuple[int | None, bytes]:
         """Return how long a packet counts as, and a frame of it, which its bytes dress."""
@@ -212,12 +219,14 @@ class Judge:
                 self.tolerated[name] += 1
             assert event.decision is not None
             self._count(arrival, decision, event)
+            self.tallies.note(arrival, decision, event.decision.reason, event.octets, event.time_ms)
             wanted = (now_ms, arrival.interface_id, arrival.direction, *said(arrival, decision))
             wanted += (event.octets if octets is None else octets, 1)
             if wanted != seen(arrival, event):
                 what = f"packet of {arrival}"
                 raise PartedError(Difference(number, what, wanted, seen(arrival, event)))
         self.sent.clear()
+        self.tallies.take()
 
     def _count(self, arrival: Arrival, decision: Decision, event: Told) -> None:
         assert event.decision is not None
@@ -234,10 +243,11 @@ class Judge:
         if expected != found:
             raise PartedError(Difference(self.events, "refused openers", expected, found))
         for interface_id in self.kernel.numbers:
-            wanted: dict[str, list[list[int]]] = {
+            wanted: dict[str, list[Any]] = {
                 "packets": [[0, 0], [0, 0]],
                 "octets": [[0, 0], [0, 0]],
                 "reasons": [[0] * REASONS, [0] * REASONS],
+                **{name: [0, 0] for name in ("unlogged", "unheard", "full", "raced")},
             }
             for name, count in self.counts.items():
                 if name[0] == interface_id:
@@ -255,8 +265,7 @@ class Judge:
         weights = weights_of(flows)
         if weights != kernel.weights():
             raise PartedError(Difference(self.events, "weights", weights, kernel.weights()))
-        numbers = Numbers(owner=kernel.owner, rule=kernel.rule, timeouts=kernel.timeouts)
-        expected = records_of(flows._flows.values(), self.codes, numbers)
+        expected = records_of(flows._flows.values(), self.codes, self.numbers)
         found = kernel.records()
         if expected != found:
             only = [each.hex(" ", 8) for each in expected if each not in found]

@@ -64,7 +64,9 @@ class Kernel:
             each.delete(each.items()[0])
         maps.connections.delete(maps.connections.items()[0])
         maps.owners["weight"] = maps.owners["exceeded"] = 0
+        maps.untallied.delete(maps.untallied.items()[0])
         maps.events.read()
+        maps.ended.read()
         maps.control["latest_ms"] = maps.control["test_now_ms"] = 0
         maps.control["followed_until_ms"] = 1 << 62
         self.plane = BpfPlane(maps, services=services_of, switches=switches, wait=lambda: None)
@@ -151,7 +153,7 @@ class Kernel:
     def counted(self, interface_id: str) -> dict[str, list[Any]]:
         """What was counted at an interface, on all CPUs together."""
         rows = self.maps.counters.get(self.numbers[interface_id])
-        names = ("packets", "octets", "reasons")
+        names = ("packets", "octets", "reasons", "unlogged", "unheard", "full", "raced")
         return {name: rows[name].sum(axis=0, dtype=np.int64).tolist() for name in names}
 
     def exceeded(self) -> dict[str, int]:

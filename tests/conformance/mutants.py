@@ -107,6 +107,7 @@ MUTANTS: Final = (
             "row->weight - weight_of(memory) + weight",
             "row->weight + weight",
         ),
+        ("refused openers are not counted", "__sync_fetch_and_add(&row->exceeded, 1);", ""),
         ("strict is not", "if (policy->strict_tcp)", "if (0)"),
         ("loose is not", "!policy->loose_tcp || !state", "1"),
         ("groups that are not there", "if (!policy->carries_groups)", "if (0)"),
@@ -164,13 +165,33 @@ MUTANTS: Final = (
         ),
     ),
     *_of(
+        "connections",
+        (
+            "answers count as questions",
+            "&entry->packets[side & 1], passage->segments",
+            "&entry->packets[0], passage->segments",
+        ),
+        (
+            "replaced entries are silent",
+            "tell_ended(&passage->key, entry, memory, passage->now_ms);",
+            "",
+        ),
+    ),
+    *_of(
         "sweep",
+        ("swept entries are silent", "tell_ended(key, entry, memory, pass->now_ms);", ""),
         ("swept a millisecond late", ">= timeout_ms(memory)", "> timeout_ms(memory)"),
         (
             "swept entries weigh",
             "add_weight(owner, -weight_of(memory));\n	pass->removed++;",
             "pass->removed++;",
         ),
+    ),
+    *_of(
+        "log",
+        ("octets are not counted", "row->octets[direction][accepted] += passage->octets;", ""),
+        ("refused packets end when they began", "log->last_ms = passage->now_ms;", ""),
+        ("refused packets have no flags", "log->tcp_flags |= passage->packet.tcp_flags;", ""),
     ),
     *_of(
         "fragments",
