@@ -2,8 +2,10 @@
 
 import gzip
 import json
+import signal
 from collections.abc import Iterator
 from pathlib import Path
+from shutil import rmtree
 
 import pytest
 from botocore.exceptions import ClientError
@@ -92,16 +94,17 @@ def test_bulk_traffic_goes_on_while_agents_come_and_go(filtered: tuple[Machine, 
     server = ["iperf3", "--server", "--one-off", "--port", str(IPERF)]
     here.start(here.guest.command(server))
     until(lambda: f":{IPERF}" in here.guest.run(["ss", "-Hlnt"]))
-    client = ["iperf3", "--client", GUEST, "--port", str(IPERF), "--time", "4", "--json"]
+    client = ["iperf3", "--client", GUEST, "--port", str(IPERF), "--time", "60", "--json"]
     sending = here.start(here.peer.command(client))
     until(lambda: len(here.connections("--state", "established")) == 2)
     before = {each["outside_port"] for each in here.connections()}
     here.stop(kill=True)
     here.serve()
-    assert {each["outside_port"] for each in here.connections()} == before
+    assert {each["outside_port"] for each in here.connections("--state", "established")} == before
+    sending.send_signal(signal.SIGINT)
     assert sending.stdout is not None
     report = json.loads(sending.stdout.read())
-    assert "error" not in report
+    assert report["error"].startswith("interrupt")
     # In every second something came through.
     assert all(each["sum"]["bytes"] > 0 for each in report["intervals"])
 
@@ -112,6 +115,19 @@ def test_ended_server_leaves_its_filters(filtered: tuple[Machine, str, str]) -> 
     here.stop()
     assert here.reaches(SSH)
     assert not here.reaches(WEB)
+
+
+def test_machine_that_started_again_is_filtered_by_the_next_server(
+    filtered: tuple[Machine, str, str],
+) -> None:
+    here, _, group = filtered
+    here.allow(group, SSH)
+    here.stop()
+    rmtree(here.pins)
+    assert here.reaches(WEB)
+    here.serve()
+    assert not here.reaches(WEB)
+    assert here.reaches(SSH)
 
 
 def test_device_that_comes_back_is_filtered_again(filtered: tuple[Machine, str, str]) -> None:
