@@ -49,7 +49,7 @@ def _through(router: Router, routes: Routes) -> Iterator[str]:
         yield from _only_from(device_of(peering.peering_id), router.blocks)
     if router.reaches_internet:
         if router.internet_gateway is None:
-            yield f'iifname "{INTERNET}" ct state new drop'
+            yield f'iifname "{INTERNET}" ct state != {{ established, related }} drop'
         yield from _only_answers(router, routes)
         yield from _only_from(INTERNET, router.vpc.ipv6_blocks, families=(6,))
     yield "}"
@@ -67,7 +67,7 @@ def _only_answers(router: Router, routes: Routes) -> Iterator[str]:
                     for own in subnet.ipv6_blocks if block.version == 6 else ():
                         yield (
                             f'iifname "{INTERNET}" ip6 saddr {block} ip6 daddr {own} '
-                            "ct state new drop"
+                            "ct state != { established, related } drop"
                         )
 
 

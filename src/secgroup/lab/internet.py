@@ -18,7 +18,13 @@ from secgroup.lab.topology import (
 from secgroup.net.address import Address, Prefix, everything
 from secgroup.reference.endpoint import NOT_PUBLIC, PUBLIC_IPV6, REPRESENTATIVES
 
-_SETTINGS = {**SETTINGS, **FORWARDING, "ipv6/conf/default/addr_gen_mode": "1"}
+_SETTINGS = {
+    **SETTINGS,
+    **FORWARDING,
+    "ipv6/conf/default/addr_gen_mode": "1",
+    # An IPv4 address is local by its route; for IPv6 the kernel wants to be told.
+    "ipv6/ip_nonlocal_bind": "1",
+}
 #: A block of `NOT_PUBLIC` that the kernel already has.
 _LOOPBACK = 127
 

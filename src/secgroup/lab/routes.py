@@ -64,8 +64,10 @@ class Routes:
         found: dict[str, tuple[int, RouteTable | None]] = {}
         for subnet_id in sorted({each.subnet_id for each in self._router.interfaces}):
             table = self._network.route_table_of(subnet_id)
-            number = _FIRST_TABLE if table is None else numbers[table.route_table_id]
-            found[subnet_id] = (number, table)
+            if table is None or table.route_table_id not in numbers:
+                found[subnet_id] = (_FIRST_TABLE, None)
+            else:
+                found[subnet_id] = (numbers[table.route_table_id], table)
         for table in known:
             if self._router.internet_gateway in table.gateway_ids:
                 found[INTERNET] = (numbers[table.route_table_id], table)
