@@ -131,12 +131,22 @@ PROGRAMS = {
     "replays": (
         "Captures to decisions and flow logs", ["replays"], ["--packets", "1000000", "--runs", "3"],
     ),
-    "packet": ("A packet in the kernel", ["kernel.packet"], []),
-    "traffic": ("Kernel: ours, nftables, no filter", ["kernel.traffic"], ["--rounds", "5"]),
+    "tracked": ("Kernel: tracked packets", ["kernel.packet", "--row", "tracked"], []),
+    "opened": ("Kernel: new connections", ["kernel.packet", "--row", "new"], []),
+    "untracked": ("Kernel: refused, untracked", ["kernel.packet", "--row", "untracked"], []),
+    "policies": ("Kernel: changes of policy", ["kernel.packet", "--row", "changes"], []),
+    "one-filter": (
+        "Kernel: a path with one filter", ["kernel.traffic", "--filtered", "one"],
+        ["--rounds", "5"],
+    ),
+    "two-filters": (
+        "Kernel: a path with two filters", ["kernel.traffic", "--filtered", "both"],
+        ["--rounds", "5"],
+    ),
     "choices": ("Kernel: what its own parts cost", ["kernel.choices"], []),
 }  # fmt: skip
 #: They need root, and are taken by `make bench-kernel`.
-KERNEL = ("packet", "traffic", "choices")
+KERNEL = ("tracked", "opened", "untracked", "policies", "one-filter", "two-filters", "choices")
 FIGURES = ROOT / "docs" / "figures.md"
 KERNELS = Path("~/.cache/secgroup/kernels").expanduser()
 _HEAD = "# Figures\n\nWritten by `make bench ARGS=--save`; `--only` measures single sections.\n"
