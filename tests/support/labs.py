@@ -5,17 +5,21 @@ import os
 import socket
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any
 
+import numpy as np
+
 from secgroup.dataplane.bpf.clock import kernel_ms
 from secgroup.dataplane.bpf.connections import Connection
 from secgroup.dataplane.bpf.gauges import page
 from secgroup.dataplane.bpf.layout import NAMES
 from secgroup.dataplane.bpf.pinned import numbers_of, opened, pinned
+from secgroup.decision import Reason
 from secgroup.decision.switches import AS_DOCUMENTED, Switches
 from secgroup.lab import lab as labs
 from secgroup.lab.kernel import inside
@@ -23,6 +27,7 @@ from secgroup.lab.names import pins_of
 from secgroup.lab.plan import Mtus, find
 from secgroup.lab.topology import Topology
 from secgroup.model.network import Network
+from secgroup.net.direction import Direction
 
 #: How long a packet that is dropped is waited for.
 SHORT_S = 0.3
@@ -86,10 +91,10 @@ class Lab:
         made.settimeout(LONG_S)
         return made
 
-    def open_raw(self, name: str, protocol: int) -> socket.socket:
+    def open_raw(self, name: str, protocol: int, family: int = socket.AF_INET) -> socket.socket:
         """Return a socket there that sends packets of a protocol as they are given to it."""
         with inside(self.namespace(name)):
-            return socket.socket(socket.AF_INET, socket.SOCK_RAW, protocol)
+            return socket.socket(family, socket.SOCK_RAW, protocol)
 
     def serve(self, name: str, port: int, address: str = "0.0.0.0") -> socket.socket:
         """Return a TCP socket that listens there."""
@@ -147,6 +152,17 @@ class Lab:
             number = numbers_of(plane.maps, NAMES["INTERFACE"]).get(interface_id)
             _, entries = plane.maps.connections.items()
             return int((entries["interface"] == number).sum())
+
+    def decided(self, interface_id: str, direction: Direction) -> Counter[Reason]:
+        """Return how many packets of an interface were decided for which reason."""
+        root = pins_of(self.name)
+        with opened(root) as descriptors:
+            maps = pinned(root, descriptors).maps
+            number = numbers_of(maps, NAMES["INTERFACE"])[interface_id]
+            found = maps.counters.get(np.uint32(number))
+            assert found is not None
+            counts = found["reasons"].sum(axis=0)[direction]
+        return Counter({reason: int(counts[reason]) for reason in Reason})
 
     def counted(self) -> str:
         """Return what the lab's plane has counted, as metrics."""
