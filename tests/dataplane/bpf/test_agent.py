@@ -3,13 +3,20 @@
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from ipaddress import ip_address
 
+import numpy as np
 import pytest
 
+from secgroup.conntrack.state import State
 from secgroup.dataplane.base import Device, converge
 from secgroup.dataplane.bpf.agent import ATTACHED, LEFT_BEHIND, WAITING, Agent
+from secgroup.dataplane.bpf.clock import kernel_ms
+from secgroup.dataplane.bpf.departed import end_orphaned
+from secgroup.dataplane.bpf.layout import ENTRY, NAMES, STRUCTS
 from secgroup.dataplane.bpf.pins import Pins
 from secgroup.decision.switches import AS_DOCUMENTED
+from secgroup.engine.tables import halves
 from secgroup.errors import DataPlaneError
 from secgroup.lessons.scene import scene
 from secgroup.net.direction import Direction
@@ -89,6 +96,37 @@ def test_device_that_is_prepared_is_filtered_and_left_if_it_is_abandoned(here: H
     agent.commit_devices()
     assert list(here.filters().values()) == ["two"]
     assert agent.device_states() == {"db": ATTACHED}
+
+
+def test_connections_go_with_their_interface_and_what_was_left_goes_at_the_start(
+    here: Here,
+) -> None:
+    agent = here.agent(web="one", db="two")
+    maps, meanings = here.pins.loaded.maps, agent._plane.meanings
+
+    def put(interface_id: str, inside: str, port: int) -> None:
+        owner = meanings.number(NAMES["OWNER"], f"i-{interface_id}")
+        key, entry = np.zeros(1, STRUCTS["key"]), np.zeros(1, ENTRY)
+        key["inside_hi"], key["inside_lo"] = halves(ip_address(inside))
+        key["owner_protocol"], key["inside_port"] = owner | 17 << 24, port
+        entry["last_ms"] = kernel_ms() & 0xFFFFFFFF
+        entry["state"], entry["interface"] = State.UDP_1_0, agent._numbers[interface_id]
+        maps.connections.put(key, entry)
+
+    def left() -> list[int]:
+        keys, entries = maps.connections.items()
+        return sorted(keys["inside_port"][entries["state"] != 0].tolist())
+
+    with agent._lock:
+        put("web", "10.0.1.10", 1)
+        put("db", "10.0.1.11", 2)
+        converge(agent, {"here": OTHER})
+        assert left() == [1]
+        put("web", "10.0.1.10", 3)
+        put("web", "10.0.1.77", 4)
+        put("db", "10.0.1.11", 5)
+        end_orphaned(here.pins.loaded, [OTHER], meanings)
+        assert left() == [1, 3]
 
 
 def test_mac_of_the_device_is_the_one_that_may_send(here: Here) -> None:

@@ -9,7 +9,7 @@ import pytest
 from secgroup.conntrack.flow import Flow, FlowKey
 from secgroup.conntrack.state import State
 from secgroup.conntrack.timeout import Timeouts
-from secgroup.dataplane.bpf.departed import departed, departures
+from secgroup.dataplane.bpf.departed import departed, departures, orphaned
 from secgroup.dataplane.bpf.layout import ENTRY, NAMES, STRUCTS
 from secgroup.engine.tables import halves
 from secgroup.lessons.scene import scene
@@ -105,6 +105,31 @@ def test_the_same_entries_go_as_by_the_definition(name: str) -> None:
     )
     takes = gone(BEFORE, after)
     assert goes.tolist() == [takes(each) for each in found]
+
+
+#: A change -> the numbers of the entries that nobody can have made afterwards.
+ORPHANS = {
+    "nothing": [6],
+    "deleted": [0, 1, 2, 6],
+    "other deleted": [4, 6],
+    "detached": [3, 5, 6],
+    "attached elsewhere": [0, 1, 2, 6],
+    "secondary address taken": [1, 6],
+    "IPv6 address taken": [2, 6],
+    "prefix given": [],
+    "check off": [],
+}
+
+
+@pytest.mark.parametrize("name", ORPHANS)
+def test_an_agent_that_starts_finds_what_nobody_can_have_made(name: str) -> None:
+    """Entry 5 is of an address of another interface, and came through one without the check."""
+    network = CHANGES[name]
+    loose = replace(network.interfaces["web-1"], source_dest_check=False)
+    network = replace(network, interfaces={**network.interfaces, "web-1": loose})
+    names = {number: name for (_, name), number in NUMBERS.items()}
+    goes = orphaned([Network(), network], *rows(flows()), names.get, names.get)
+    assert np.flatnonzero(goes).tolist() == ORPHANS[name]
 
 
 def test_prefix_that_is_taken_takes_its_entries() -> None:

@@ -2,6 +2,7 @@
 
 Entries of an interface that is deleted, detached or attached elsewhere go, and those of an
 address that is taken from its interface; all others stay. Knows networks and rows of the table.
+An agent that starts does not know what the network was: it asks what no entry could be of.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -13,10 +14,12 @@ from numpy.typing import NDArray
 
 from secgroup.dataplane.bpf.layout import NAMES
 from secgroup.dataplane.bpf.loaded import Loaded
+from secgroup.dataplane.bpf.meanings import Meanings
 from secgroup.engine.batch import address
 from secgroup.engine.layout import IPV6, OWNER
 from secgroup.model.interface import NetworkInterface
 from secgroup.model.network import Network
+from secgroup.net.address import Address
 
 #: (kind of `layout.NAMES`, name) -> its number, None where it was never given.
 NumberOf = Callable[[int, str], int | None]
@@ -98,14 +101,59 @@ def end_departed(loaded: Loaded, before: Network, network: Network, number_of: N
     return ended
 
 
+def orphaned(
+    networks: Sequence[Network],
+    keys: NDArray[Any],
+    entries: NDArray[Any],
+    interface_id_of: Callable[[int], str | None],
+    owner_id_of: Callable[[int], str | None],
+) -> NDArray[np.bool_]:
+    """Tell of each entry of the table whether no interface of these networks can have made it.
+
+    With its source/destination check off, an interface may have made entries of any address.
+    """
+    goes = np.zeros(len(keys), dtype=bool)
+    for number in np.unique(entries["interface"]).tolist():
+        mine = np.flatnonzero(entries["interface"] == number)
+        now = _found(networks, interface_id_of(number))
+        if now is None:
+            goes[mine] = True
+            continue
+        owners = keys["owner_protocol"][mine] & OWNER
+        theirs = [each for each in np.unique(owners).tolist() if owner_id_of(each) != now.owner]
+        goes[mine[np.isin(owners, theirs)]] = True
+        if now.source_dest_check:
+            goes[mine] |= ~_at(keys[mine], now.has_address)
+    return goes
+
+
+def _found(networks: Sequence[Network], interface_id: str | None) -> NetworkInterface | None:
+    for each in networks:
+        if interface_id is not None and interface_id in each.interfaces:
+            return each.interfaces[interface_id]
+    return None
+
+
+def end_orphaned(loaded: Loaded, networks: Sequence[Network], meanings: Meanings) -> int:
+    """End the connections that nothing of the networks in force can have made; return how many."""
+    ended = 0
+    for keys, entries in loaded.maps.connections.chunks():
+        goes = orphaned(networks, keys, entries, meanings.interface_id, meanings.owner_id)
+        ended += loaded.end(keys[goes])
+    return ended
+
+
 def _taken(then: NetworkInterface, now: NetworkInterface, keys: NDArray[Any]) -> NDArray[np.bool_]:
     """Tell of keys whether their inside address was the interface's and is not any more."""
-    goes = np.zeros(len(keys), dtype=bool)
+    return _at(keys, lambda inside: then.has_address(inside) and not now.has_address(inside))
+
+
+def _at(keys: NDArray[Any], holds: Callable[[Address], bool]) -> NDArray[np.bool_]:
+    """Tell of keys what is said of their inside address, asked once of each."""
+    found = np.zeros(len(keys), dtype=bool)
     names = np.stack((keys["inside_hi"], keys["inside_lo"]), axis=-1)
     places, inverse = np.unique(names, axis=0, return_index=True, return_inverse=True)[1:]
     for number, place in enumerate(places.tolist()):
         family = 6 if keys["owner_protocol"][place] & IPV6 else 4
-        inside = address(family, *names[place].tolist())
-        if then.has_address(inside) and not now.has_address(inside):
-            goes[inverse.ravel() == number] = True
-    return goes
+        found[inverse.ravel() == number] = holds(address(family, *names[place].tolist()))
+    return found
