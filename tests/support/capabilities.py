@@ -52,7 +52,10 @@ CAPABILITIES = {
     "nft": partial(_has_program, "nft"),
     "bpf": _has_bpf,
     "clang": lambda: shutil.which("clang") is not None and shutil.which("llvm-strip") is not None,
-    **{name: partial(_has_program, name) for name in ("iperf3", "nmap", "traceroute", "tshark")},
+    **{
+        name: partial(_has_program, name)
+        for name in ("curl", "iperf3", "nmap", "traceroute", "tshark")
+    },
     "ssh": lambda: _has_program("ssh") and _has_program("sshd"),
     **{name: partial(_has_client, name) for name in (*clients.PYTHON, *clients.NODE)},
 }
