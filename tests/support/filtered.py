@@ -19,6 +19,8 @@ from typing import Any
 
 import boto3
 
+from secgroup.api.client import ask
+from secgroup.api.devices import PATH
 from secgroup.dataplane.bpf.pins import BPFFS
 from tests.support.netns import Namespace, Namespaces
 
@@ -195,11 +197,20 @@ class Machine:
         """Take that back."""
         self.ec2.revoke_security_group_ingress(GroupId=group, IpPermissions=[_permission(port)])
 
-    def attach(self, interface: str, *options: str, code: int = 0) -> str:
+    @property
+    def netns(self) -> str:
+        """The namespace of the host's devices."""
+        return f"/proc/{self.host.pid}/ns/net"
+
+    def attach(self, interface: str) -> None:
         """Put an interface before the guest's device."""
-        netns = f"/proc/{self.host.pid}/ns/net"
-        where = ("--device", DEVICE, "--netns", netns, *options)
-        return self.secgroup("attach", interface, *where, code=code)
+        asked = {"interface_id": interface, "device": DEVICE, "netns": self.netns}
+        ask(self.url, "POST", PATH, asked)
+
+    def states(self) -> dict[str, str]:
+        """How each interface is with its device."""
+        devices = ask(self.url, "GET", PATH)["devices"]
+        return {each["interface_id"]: each["state"] for each in devices}
 
     def plug(self) -> None:
         """Give the guest its device, which is down."""

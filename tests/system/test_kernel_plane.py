@@ -80,7 +80,7 @@ def test_agent_that_is_killed_is_not_missed_and_the_next_one_changes_nothing(
     with opened(here.pins) as descriptors:
         assert pinned(here.pins, descriptors).maps.words.tolist() == before.tolist()
     assert client.echo("somebody is there") == "somebody is there"
-    assert interface in here.secgroup("attach", "--list")
+    assert here.states() == {interface: "attached"}
     here.revoke(group, SSH)
     assert not here.reaches(SSH)
     assert client.echo("still there") == "still there"
@@ -135,10 +135,10 @@ def test_device_that_comes_back_is_filtered_again(filtered: tuple[Machine, str, 
     here.allow(group, SSH)
     (found,) = here.ec2.describe_network_interfaces()["NetworkInterfaces"]
     here.host.ip(f"link del {DEVICE}")
-    until(lambda: "waiting" in here.secgroup("attach", "--list"))
+    until(lambda: here.states() == {interface: "waiting for its device"})
     here.plug()
     here.guest.ip(f"link set eth0 address {found['MacAddress']}")
-    until(lambda: "attached" in here.secgroup("attach", "--list"))
+    until(lambda: here.states() == {interface: "attached"})
     here.up()
     assert until(lambda: here.reaches(SSH))
     assert not here.reaches(WEB)
@@ -167,21 +167,24 @@ def test_filter_that_somebody_took_away_comes_back(
     assert len(list((here.pins / "links").iterdir())) == 2
 
 
-def test_what_cannot_be_attached_is_refused_in_one_line(here: Machine) -> None:
+def test_commands_attach_list_and_detach_or_say_why_not_in_one_line(here: Machine) -> None:
     here.serve()
-    interface, _ = here.interface()
-    said = here.attach(interface, "--device", "nowhere", code=2)
+    interface, group = here.interface()
+    attach = ("attach", interface, "--netns", here.netns, "--device")
+    said = here.secgroup(*attach, "nowhere", code=2)
     assert "device nowhere: is not in this network namespace" in said
     here.up()
-    said = here.attach(interface, code=2)
+    said = here.secgroup(*attach, DEVICE, code=2)
     assert f"device {DEVICE}: is up" in said
     assert "--live" in said
     assert said.count("\n") == 1
     assert "no interface has a device" in here.secgroup("attach", "--list")
     here.listen(WEB)
     assert until(lambda: here.reaches(WEB))
-    here.attach(interface, "--live")
+    here.secgroup(*attach, DEVICE, "--live")
     assert not here.reaches(WEB)
+    listed = here.secgroup("attach", "--list")
+    assert [each in listed for each in (interface, DEVICE, group, "attached")] == [True] * 4
     here.secgroup("detach", interface)
     assert here.reaches(WEB)
     assert "has no device" in here.secgroup("detach", interface, code=2)

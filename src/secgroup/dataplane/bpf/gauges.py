@@ -70,7 +70,7 @@ def _owner_lines(maps: Maps) -> Iterator[str]:
     yield "# TYPE conntrack_allowance_exceeded counter"
     yield "# TYPE secgroup_connections gauge"
     for each in owners(maps):
-        label = f'{{owner="{each.name}"}}'
+        label = f'{{owner="{_escaped(each.name)}"}}'
         yield f"conntrack_allowance_available{label} {each.available}"
         yield f"conntrack_allowance_exceeded{label} {each.exceeded}"
         yield f"secgroup_connections{label} {each.entries}"
@@ -84,7 +84,7 @@ def _interface_lines(maps: Maps) -> Iterator[str]:
         if values is None:
             continue
         for direction in Direction:
-            label = f'interface="{interface}",direction="{direction}"'
+            label = f'interface="{_escaped(interface)}",direction="{direction}"'
             for name, what in (("packets", "packets"), ("bytes", "octets")):
                 both = values[what].sum(axis=0)[direction]
                 for verdict, count in zip(("REJECT", "ACCEPT"), both.tolist(), strict=True):
@@ -99,3 +99,8 @@ def _interface_lines(maps: Maps) -> Iterator[str]:
             for name in _FAULTS:
                 count = int(values[name].sum(axis=0)[direction])
                 yield f"secgroup_{name}_total{{{label}}} {count}"
+
+
+def _escaped(text: str) -> str:
+    """Return text as the value of a label."""
+    return text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
