@@ -41,6 +41,8 @@ _EXTRA: Final = (0, 0, 0, 0, 0, 0, 1, 5)
 _OPTIONS: Final = (0, 0, 3, 10)
 _TAGS: Final = (b"\x81\0\0\x64", b"\x88\xa8\0\x64\x81\0\0\x65", *(b"",) * 14)
 _PADDING: Final = (bytes(1), bytes(18), *(b"",) * 14)
+#: After so many edits another plane takes over, with no memory.
+_RESTART_EVERY: Final = 10
 #: Packets that are sent before their events are read.
 _MOST: Final = 256
 
@@ -125,7 +127,7 @@ class Judge:
         self.counts: Counter[tuple[str, Direction, bool, Reason]] = Counter()
         self.octets: Counter[tuple[str, Direction, bool, Reason]] = Counter()
         self.exceeded: Counter[str] = Counter()
-        self.events = self.seconds = self.malformed = 0
+        self.events = self.seconds = self.malformed = self.edits = 0
         self.second = 0
 
     def see(self, event: Event, decision: Decision | None) -> None:
@@ -141,6 +143,9 @@ class Judge:
             self._read()
             self.kernel.change(event.network)
             self.events += 1
+            self.edits += 1
+            if self.edits % _RESTART_EVERY == 0:
+                self.kernel.restart()
             return
         assert decision is not None
         now_ms = self.memory.flows.now_ms
@@ -166,6 +171,9 @@ class Judge:
         self._read()
         self._compare_tables()
         self._compare_counters()
+        wrong = self.kernel.plane.differences()
+        if wrong:
+            raise PartedError(Difference(self.events, "maps", "what the network means", wrong))
         different = self.tallies.compare()
         if different is not None:
             what = "what flow logs are fed from"

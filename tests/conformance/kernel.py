@@ -69,13 +69,28 @@ class Kernel:
         maps.ended.read()
         maps.control["latest_ms"] = maps.control["test_now_ms"] = 0
         maps.control["followed_until_ms"] = 1 << 62
-        self.plane = BpfPlane(maps, services=services_of, switches=switches, wait=lambda: None)
+        self.switches = switches
+        self.plane = self._begun()
         self.numbers: dict[str, int] = {}
         self.macs: dict[str, bytes] = {}
         self._passed = []
         self.network = network
         self.change(network)
         self.reader = Reader(maps, self.plane._rows.names.name)
+
+    def _begun(self) -> BpfPlane:
+        """A plane that knows nothing but what stands in the maps."""
+        switches = self.switches
+        return BpfPlane(self.maps, services=services_of, switches=switches, wait=lambda: None)
+
+    def restart(self) -> None:
+        """Have another plane take over, which finds everything as it should be."""
+        self.plane = self._begun()
+        for interface_id, mac in self.macs.items():
+            assert self.plane.attach(interface_id, mac) == self.numbers[interface_id]
+        converge(self.plane, {REGION: self.network})
+        assert self.plane.writes == 0
+        self.reader = Reader(self.maps, self.plane._rows.names.name)
 
     def _attach(self, network: Network) -> None:
         for interface_id, interface in network.interfaces.items():

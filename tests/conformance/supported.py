@@ -31,11 +31,11 @@ _TRACES = """## The kernel's program beside the definition
 `tests/conformance/test_traces.py` sends 200,000 packets of generated traces through the shipped
 object, a test run each: both families, fragments, ICMP errors, malformed packets, extension
 headers, options, tags and padding, all switches, allowances, expiry at -1, 0 and +1 ms, rules and
-members and ACLs that change between two packets. Compared are the verdict, the reason, all rule
-ids, the ACL and its entry, the states of every packet; the whole table of connections, byte by
-byte, and what owners have taken, as each second begins; at the end the counters, and that flow logs
-are fed every packet once. With `python -m tests.conformance --packets N` it goes on for as long as
-one likes.
+members and ACLs that change between two packets, an agent that starts again. Compared are the
+verdict, the reason, all rule ids, the ACL and its entry, the states of every packet; the whole
+table of connections, byte by byte, and what owners have taken, as each second begins; at the end
+the counters, the maps of the policy, and that flow logs are fed every packet once. With
+`python -m tests.conformance --packets N` it goes on for as long as one likes.
 
 `tests/conformance/test_hostile.py` does the same with 32,000 packets that are cut, grown, flipped,
 spliced and quoted: what is read of them is what `net/wire.py` reads.

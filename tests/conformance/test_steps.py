@@ -350,6 +350,20 @@ def test_later_fragments_get_what_their_first_one_got_for_thirty_seconds(make, f
     )  # fmt: skip
 
 
+@requires(Capability.FRAGMENTS, Capability.CHANGES)
+def test_later_fragments_get_what_their_first_one_got_whatever_the_rules_say_now(make):
+    first, later = fragments(datagram(CLIENT, WEB, 53, size=2000), 1480)
+    other, behind = fragments(datagram(CLIENT, WEB, 54, size=2000), 1480, identification=10)
+    assert (
+        Playbook(web("in udp/53 0.0.0.0/0"), "web", on=make)
+        >> inward(first) << NEW
+        >> inward(other) << NO_RULE
+        >> web("in udp/54 0.0.0.0/0")
+        >> inward(later) << NEW
+        >> inward(behind) << NO_RULE
+    )  # fmt: skip
+
+
 @requires(Capability.FRAGMENTS)
 def test_fragments_of_another_direction_or_identification_are_others(make):
     subject = make(web("in udp/53 0.0.0.0/0", "out all 0.0.0.0/0"))
