@@ -143,10 +143,13 @@ PROGRAMS = {
         "Kernel: a path with two filters", ["kernel.traffic", "--filtered", "both"],
         ["--rounds", "5"],
     ),
+    "sweeper": ("Kernel: the sweeper", ["kernel.sweeper"], []),
     "choices": ("Kernel: what its own parts cost", ["kernel.choices"], []),
 }  # fmt: skip
 #: They need root, and are taken by `make bench-kernel`.
-KERNEL = ("tracked", "opened", "untracked", "policies", "one-filter", "two-filters", "choices")
+KERNEL = (
+    "tracked", "opened", "untracked", "policies", "one-filter", "two-filters", "sweeper", "choices",
+)  # fmt: skip
 FIGURES = ROOT / "docs" / "figures.md"
 KERNELS = Path("~/.cache/secgroup/kernels").expanduser()
 _HEAD = "# Figures\n\nWritten by `make bench ARGS=--save`; `--only` measures single sections.\n"
