@@ -32,6 +32,12 @@ def _has_client(name: str) -> bool:
     return runs and (clients.FOLDER / name / "installed.json").exists()
 
 
+def _has_clang() -> bool:
+    """Tell whether the kernel program can be made here: by clang and with libbpf's headers."""
+    headers = Path("/usr/include/bpf/bpf_helpers.h").exists()
+    return headers and _has_program("clang") and _has_program("llvm-strip")
+
+
 def _has_bpf() -> bool:
     """Tell whether the kernel plane can run: root, a kernel that tells its types, libbpf, pins."""
     if os.geteuid() != 0 or not Path("/sys/kernel/btf/vmlinux").exists():
@@ -51,7 +57,7 @@ CAPABILITIES = {
     "tun": lambda: os.geteuid() == 0 and Path("/dev/net/tun").exists(),
     "nft": partial(_has_program, "nft"),
     "bpf": _has_bpf,
-    "clang": lambda: shutil.which("clang") is not None and shutil.which("llvm-strip") is not None,
+    "clang": _has_clang,
     **{
         name: partial(_has_program, name)
         for name in ("curl", "iperf3", "nmap", "traceroute", "tshark")
