@@ -232,3 +232,17 @@ def test_what_another_agent_left_is_closed_and_opened_on_demand(here: Here) -> N
     second.commit_devices()
     assert list(here.filters().values()) == ["two"]
     assert second.device_states() == {"db": ATTACHED}
+
+
+def test_what_another_agent_left_may_be_attached_again(here: Here) -> None:
+    here.agent(web="one").close()
+    here.agents.clear()
+    here.pins = Pins(here.pins.root)
+    agent = here.agent()
+    (number,) = here.filters()
+    assert agent.device_states() == {"web": LEFT_BEHIND}
+    agent.prepare_devices({"web": here.device("one")})
+    agent.commit_devices()
+    assert agent.device_states() == {"web": ATTACHED}
+    assert here.filters() == {number: "one"}
+    assert int(here.pins.loaded.maps.words[number]) & 0xFFFFFFFF != 0
