@@ -3,6 +3,7 @@
 A test run has none of these; here a guest sends through a veth pair.
 """
 
+import errno
 import socket
 import struct
 import time
@@ -11,7 +12,7 @@ from typing import Final
 
 import numpy as np
 import pytest
-from scapy.layers.inet import IP, UDP
+from scapy.layers.inet import IP, TCP, UDP
 from scapy.layers.l2 import Dot1Q, Ether
 from scapy.packet import Raw
 
@@ -20,9 +21,19 @@ from secgroup.dataplane.bpf.layout import FRAMES
 from secgroup.dataplane.bpf.libc import in_namespace
 from secgroup.decision import Reason
 from secgroup.net.direction import Direction
-from tests.dataplane.bpf.world import FAR, INTERFACE, MAC, OTHER_MAC, OWN, PEER, World, opened
+from tests.dataplane.bpf.world import (
+    FAR,
+    INTERFACE,
+    MAC,
+    OTHER_MAC,
+    OWN,
+    PEER,
+    SSH,
+    World,
+    opened,
+)
 from tests.support.bpf import pin_root
-from tests.support.netns import Namespaces
+from tests.support.netns import Namespace, Namespaces
 
 pytestmark = pytest.mark.needs("bpf", "netns")
 
@@ -30,6 +41,8 @@ pytestmark = pytest.mark.needs("bpf", "netns")
 _SOL_PACKET: Final = 263
 _PACKET_VNET_HDR: Final = 15
 _PORT: Final = 443
+#: linux/udp.h
+_UDP_SEGMENT: Final = 103
 
 
 class Guest:
@@ -51,28 +64,42 @@ class Guest:
 
     def send(self, frame: bytes, *, linear: int | None = None) -> np.void:
         """Send a frame as it is, and return what is told of it; `linear` bytes in one piece."""
+        return self._tell(self.inside, "host", Direction.EGRESS, frame, linear)
+
+    def receive(self, frame: bytes, *, linear: int | None = None) -> np.void:
+        """Send the guest a frame, and return what is told of it."""
+        return self._tell(self.host, "guest", Direction.INGRESS, frame, linear)
+
+    def _tell(
+        self, end: Namespace, device: str, direction: Direction, frame: bytes, linear: int | None
+    ) -> np.void:
         with in_namespace(
-            self.inside.netns, lambda: socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+            end.netns, lambda: socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
         ) as door:
-            door.bind(("host", 0))
+            door.bind((device, 0))
             if linear is not None:
                 door.setsockopt(_SOL_PACKET, _PACKET_VNET_HDR, 1)
                 frame = struct.pack("<BBHHHH", 0, 0, linear, 0, 0, 0) + frame
             deadline = time.monotonic() + 10
             while time.monotonic() < deadline:
                 # Until the kernel has noticed that the link is up, what is sent is lost.
-                door.send(frame)
+                try:
+                    door.send(frame)
+                except OSError as error:
+                    # Who sends from the host is told what is refused on its way out.
+                    if error.errno != errno.ENOBUFS:
+                        raise
                 time.sleep(0.02)
-                # The kernel of the guest may say things of its own.
+                # The kernels of both ends may say things of their own.
                 for event in self.world.maps.events.read():
-                    if event["direction"] == Direction.EGRESS and _is_ours(event):
+                    if event["direction"] == direction and _is_ours(event):
                         return event
         pytest.fail("the program was told of no packet")
 
 
 def _is_ours(event: np.void) -> bool:
-    far = int(event["destination_lo"]) & 0xFFFFFFFF == int(FAR)
-    return bool(far or event["frame"] == FRAMES["TAGS"])
+    ends = (int(event[each]) & 0xFFFFFFFF for each in ("source_lo", "destination_lo"))
+    return int(FAR) in ends or bool(event["frame"] == FRAMES["TAGS"])
 
 
 @pytest.fixture
@@ -106,6 +133,66 @@ def test_headers_in_pieces_are_read(guest: Guest) -> None:
     assert event["answer"]["reason"] == Reason.NEW
     assert event["answer"]["destination_port"] == 10
     assert event["length"] == 6028
+
+
+def _opener(port: int, *tags: int, size: int = 0) -> bytes:
+    """A SYN for the guest, with data."""
+    frame = Ether(src=OTHER_MAC, dst=MAC)
+    for tag in tags:
+        frame = frame / Dot1Q(vlan=tag)
+    packet = IP(src=str(FAR), dst=str(OWN)) / TCP(sport=9, dport=port) / Raw(bytes(size))
+    return bytes(frame / packet)
+
+
+@pytest.mark.parametrize("tags", [(), (5,), (5, 6)])
+@pytest.mark.parametrize("linear", [None, 14, 30])
+def test_tags_and_pieces_hide_nothing_from_the_rules(
+    guest: Guest, tags: tuple[int, ...], linear: int | None
+) -> None:
+    """What goes to the guest has its tags in the frame."""
+    for port, reason in ((SSH, Reason.NEW), (SSH + 1, Reason.NO_MATCHING_RULE)):
+        event = guest.receive(_opener(port, *tags, size=5000), linear=linear)
+        assert (event["answer"]["reason"], event["frame"]) == (reason, 0)
+    assert guest.receive(_opener(SSH, 5, 6, 7))["frame"] == FRAMES["TAGS"]
+    guest.world.change(rules=[1, 1, 1, 1])
+    event = guest.send(_datagram(*tags, size=5000), linear=linear)
+    assert (event["answer"]["reason"], event["frame"]) == (Reason.NO_MATCHING_RULE, 0)
+
+
+def test_datagrams_in_one_buffer_count_as_so_many(guest: Guest) -> None:
+    """Both ways, and in the tally of their connection as in the counters of the interface."""
+    size, sent, answered = 1000, 9, 7
+    with (
+        in_namespace(
+            guest.host.netns, lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        ) as server,
+        in_namespace(
+            guest.inside.netns, lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        ) as client,
+    ):
+        for each in (server, client):
+            each.settimeout(10)
+            each.setsockopt(socket.IPPROTO_UDP, _UDP_SEGMENT, size)
+        server.bind((str(PEER), _PORT))
+        client.sendto(bytes(size * sent), (str(PEER), _PORT))
+        for _ in range(sent):
+            data, peer = server.recvfrom(65536)
+            assert len(data) == size
+        server.sendto(bytes(size * answered), peer)
+        for _ in range(answered):
+            assert len(client.recv(65536)) == size
+    maps = guest.world.maps
+    keys, entries = maps.connections.items()
+    (entry,) = entries[keys["outside_port"] == _PORT]
+    assert entry["packets"].tolist() == [sent, answered]
+    assert entry["octets"].tolist() == [sent * (size + 28), answered * (size + 28)]
+    reasons = guest.world.counted("reasons")
+    assert reasons[Direction.EGRESS][Reason.NEW] == sent
+    assert reasons[Direction.INGRESS][Reason.ESTABLISHED] == answered
+    # Each buffer was one event: the device had not cut it yet.
+    events = maps.events.read()
+    cut = events["segments"] > 1
+    assert events["segments"][cut].tolist() == [sent, answered]
 
 
 def test_segments_that_the_device_will_cut_are_counted(guest: Guest) -> None:
