@@ -246,3 +246,23 @@ def test_what_another_agent_left_may_be_attached_again(here: Here) -> None:
     assert agent.device_states() == {"web": ATTACHED}
     assert here.filters() == {number: "one"}
     assert int(here.pins.loaded.maps.words[number]) & 0xFFFFFFFF != 0
+
+
+@pytest.mark.parametrize("device", ["one", "two", "nowhere"])
+def test_what_another_agent_left_stays_closed_when_its_attachment_fails(
+    here: Here, device: str
+) -> None:
+    here.agent(web="one").close()
+    here.agents.clear()
+    here.pins = Pins(here.pins.root)
+    agent = here.agent()
+    (number,) = here.filters()
+    if device == "one":
+        agent.prepare_devices({"web": here.device("one")})
+        agent.abandon_devices()
+    else:
+        with pytest.raises(DataPlaneError):
+            agent.prepare_devices({"web": here.device(device)})
+    assert agent.device_states() == {"web": LEFT_BEHIND}
+    assert here.filters() == {number: "one"}
+    assert int(here.pins.loaded.maps.words[number]) & 0xFFFFFFFF == 0

@@ -26,6 +26,8 @@ from secgroup.model.network import Network
 #: How often everything is looked at, whatever the kernel tells; and how often flow logs are fed.
 LOOK_SECONDS: Final = 1.0
 DRAIN_SECONDS: Final = 5.0
+#: How long entries that ended may gather; the ring has room for some 35,000.
+TAKE_SECONDS: Final = 0.05
 #: What one sweep marks, one at least a second later removes.
 SWEEP_SECONDS: Final = 1.1
 _NAMESPACES: Final = Path("/run/netns")
@@ -78,14 +80,15 @@ class Agent:
         self._numbers: dict[str, int] = {}
         self._states: dict[str, str] = {}
         self._logged: dict[str, bool] = {}
-        self._new: dict[str, tuple[Device, Device | None]] = {}
+        #: What is prepared: the device and the state that each interface had before.
+        self._new: dict[str, tuple[Device | None, str | None]] = {}
         self._gone: list[str] = []
         self._lost: set[Loss] = set()
         self._problem: str | None = None
         #: The kernel does not go over the table by itself.
         self._sweeps = False
         self._sweep_s = 0.0
-        self._drain_s = 0.0
+        self._drain_s = self._look_s = 0.0
         self._ending = False
         #: How often something that should be there was found to be gone.
         self.losses = 0
@@ -144,8 +147,7 @@ class Agent:
             raise
 
     def _come(self, interface_id: str, device: Device) -> None:
-        before = self._devices.get(interface_id)
-        self._new[interface_id] = (device, before)
+        self._new[interface_id] = (self._devices.get(interface_id), self._states.get(interface_id))
         self._enforce(interface_id, device)
         self._attach(interface_id, device, is_live=device.is_live)
         self._states[interface_id] = ATTACHED
@@ -163,11 +165,16 @@ class Agent:
     def abandon_devices(self) -> None:
         """Leave the devices that were prepared."""
         try:
-            for interface_id, (_, before) in self._new.items():
-                if before is None:
-                    self._leave(interface_id)
+            for interface_id, (device, state) in self._new.items():
+                if device is not None:
+                    self._enforce(interface_id, device)
+                elif state == LEFT_BEHIND:
+                    # It was closed, and is again: nobody asked to open it.
+                    self._plane.detach(interface_id)
+                    self._devices.pop(interface_id, None)
+                    self._states[interface_id] = state
                 else:
-                    self._enforce(interface_id, before)
+                    self._leave(interface_id)
             self._new, self._gone = {}, []
         finally:
             self._lock.release()
@@ -213,7 +220,8 @@ class Agent:
             self._leave_behind()
             self._sweeps = not self._pins.take_over()
             self._look()
-        self._watch.also(self._maps.ended.fileno())
+        if self._recording is not None:
+            self._watch.also(self._maps.ended.fileno())
         self._thread.start()
 
     def _leave_behind(self) -> None:
@@ -245,11 +253,16 @@ class Agent:
         with self._lock:
             namespaces = {netns_of(each) for each in self._devices.values()}
         self._watch.follow(namespaces)
-        self._watch.wait(LOOK_SECONDS)
+        is_device = self._watch.wait(LOOK_SECONDS)
         with self._lock:
             if self._ending:
                 return
-            self._look()
+            is_due = is_device or time.monotonic() >= self._look_s
+            if is_due:
+                self._look()
+                self._look_s = time.monotonic() + LOOK_SECONDS
+        if not is_due:
+            time.sleep(TAKE_SECONDS)
         if self._recording is not None:
             self._recording.take()
         if time.monotonic() >= self._drain_s:

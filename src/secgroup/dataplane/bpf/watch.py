@@ -54,14 +54,18 @@ class Watch:
         self._poll.unregister(found)
         found.close()
 
-    def wait(self, seconds: float) -> None:
-        """Return when something has changed, or somebody rings, or after a while."""
+    def wait(self, seconds: float) -> bool:
+        """Return when something has changed, somebody rings, or another descriptor can be read.
+
+        Or after a while. True: a device has changed, or somebody rang.
+        """
         woken = {fd for fd, _ in self._poll.poll(seconds * 1000)}
         if self._bell in woken:
             os.read(self._bell, _MESSAGE_BYTES)
-        for _, each in self._sockets.values():
-            if each.fileno() in woken:
-                _empty(each)
+        changed = [each for _, each in self._sockets.values() if each.fileno() in woken]
+        for each in changed:
+            _empty(each)
+        return bool(changed) or self._bell in woken
 
     def ring(self) -> None:
         """Wake whoever waits; from any thread."""
