@@ -11,7 +11,7 @@ from secgroup.net.address import parse_prefix
 from secgroup.net.direction import Direction
 from secgroup.net.packet import Fragment, Packet
 from secgroup.net.protocol import UDP
-from secgroup.reference.memory import AS_DOCUMENTED
+from secgroup.reference.memory import AS_DOCUMENTED, Switches
 from tests.support.captured import fragments
 from tests.support.traces import Arrival, Edit, Event, Trace
 
@@ -223,7 +223,70 @@ def _routes() -> Trace:
     return trace(states[0], *sent)
 
 
+#: What brings a connection into each state: c is the client, s the server.
+_TO_STATE = {
+    "SYN_SENT": "cSYN",
+    "SYN_RECV": "cSYN sSYN+ACK",
+    "ESTABLISHED": "cSYN sSYN+ACK cACK",
+    "FIN_WAIT": "cSYN sSYN+ACK cACK sFIN+ACK",
+    "CLOSE_WAIT": "cSYN sSYN+ACK cACK sFIN+ACK cACK",
+    "LAST_ACK": "cSYN sSYN+ACK cACK sFIN+ACK cFIN+ACK",
+    "TIME_WAIT": "cSYN sSYN+ACK cACK sFIN+ACK cFIN+ACK sACK",
+    "SYN_SENT2": "cSYN sSYN",
+}
+_SEGMENTS = ("SYN", "SYN+ACK", "FIN+ACK", "ACK", "RST+ACK", "RST", "SYN+FIN", "URG")
+
+
+def _grid() -> Trace:
+    """Every event of every side in every state, each in a connection of its own."""
+    sent: list[Sent] = []
+    ports = count(10_000)
+    for steps in _TO_STATE.values():
+        for side in "cs":
+            for last in _SEGMENTS:
+                for ahead in (0, 5_000):
+                    said = connection(CLIENT, WEB, 443, client_port=next(ports))
+                    for step in steps.split():
+                        make = said.client if step[0] == "c" else said.server
+                        sent.append((_way(step[0]), make(step[1:].replace("+", " "))))
+                    make = said.client if side == "c" else said.server
+                    sent.append((_way(side), make(last.replace("+", " "), ahead=ahead)))
+    for steps in ("c", "cc", "cs", "ccs", "css", "ccss"):
+        for side in "cs":
+            port = next(ports)
+            asked = datagram(CLIENT, WEB, 53, source_port=port)
+            answer = datagram(WEB, CLIENT, port, source_port=53)
+            sent += [(_way(each), asked if each == "c" else answer) for each in steps + side]
+    for steps in ("c", "cs"):
+        for side in "cs":
+            port = next(ports)
+            asked, answer = ping(CLIENT, WEB, identifier=port), pong(WEB, CLIENT, identifier=port)
+            sent += [(_way(each), asked if each == "c" else answer) for each in steps + side]
+    for protocol, steps in enumerate(("cc", "cs", "csc", "css"), start=100):
+        asked, answer = plain(CLIENT, WEB, protocol), plain(WEB, CLIENT, protocol)
+        sent += [(_way(each), asked if each == "c" else answer) for each in steps]
+    return trace(web("in all 203.0.113.0/24"), *sent)
+
+
+def _way(side: str) -> Direction:
+    return IN if side == "c" else OUT
+
+
+def _picked_up() -> Trace:
+    """Segments that make entries in mid-stream, and those that do not."""
+    ports = count(10_000)
+    sent: list[Sent] = []
+    for flags in (*_SEGMENTS, "FIN", "PSH", "SYN+RST", "FIN+RST"):
+        said = connection(CLIENT, WEB, 443, client_port=next(ports))
+        sent.append((IN, said.client(flags.replace("+", " "))))
+        sent += [(OUT, said.server("ACK")), (OUT, said.server("RST"))]
+    made = trace(web("in all 203.0.113.0/24"), *sent)
+    return replace(made, switches=Switches(loose_tcp=True))
+
+
 CRAFTED = {
+    "grid": _grid(),
+    "picked up": _picked_up(),
     "codes": _codes(),
     "wide": _wide(),
     "nested": _nested(),
