@@ -17,10 +17,11 @@ from secgroup.dataplane.bpf.plane import BpfPlane
 from secgroup.dataplane.bpf.upgrade import Earlier
 from secgroup.lessons.scene import scene
 from tests.support.bpf import SMALL, pin_root
+from tests.support.filtered import machine
 from tests.support.netns import Namespaces
 
 pytestmark = pytest.mark.needs("bpf", "netns", "iperf3")
-PORT = 5201
+SSH, WEB, PORT = 22, 80, 5201
 GUEST, HOST = "10.0.1.10", "10.0.1.20"
 #: What lets the connection be made, and the same without it: an entry is all that lets it go on.
 OPEN = scene(groups={"web": [f"out tcp/{PORT} {HOST}/32"]}, interfaces={"web": f"{GUEST} web"})
@@ -137,3 +138,34 @@ def test_connection_lives_through_an_upgrade_of_the_layout():
             assert_went_through(sender)
         assert pins.lost([each.interface for each in pins.hooks.attached()]) == ()
         pins.remove()
+
+
+def test_server_that_does_not_know_the_layout_is_refused_and_filters_stay(tmp_path: Path) -> None:
+    with machine(tmp_path) as here:
+        here.serve()
+        interface, group = here.interface()
+        here.attach(interface)
+        here.up()
+        here.listen(SSH, WEB)
+        here.allow(group, SSH)
+        client = here.connect(SSH)
+        assert client.echo("one") == "one"
+        here.stop()
+
+        present, unknown = (here.pins / f"layout-{each}" for each in (LAYOUT_VERSION, 99))
+        present.rename(unknown)
+        asked = ("serve", "--plane", "bpf", "--pins", str(here.pins), "--port", "0")
+        said = here.secgroup(*asked, "--store", ":memory:", code=2)
+        assert said.startswith(f"secgroup: bpf: {unknown}: is of layout 99, which this version")
+        assert said.count("\n") == 1
+        assert not present.exists()
+        assert client.echo("two") == "two"
+        assert here.reaches(SSH)
+        assert not here.reaches(WEB)
+
+        unknown.rename(present)
+        here.serve()
+        assert client.echo("three") == "three"
+        assert here.warnings() == ""
+        here.allow(group, WEB)
+        assert here.reaches(WEB)

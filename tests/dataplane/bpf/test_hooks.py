@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from secgroup.dataplane.bpf import hooks, libbpf, maps
-from secgroup.dataplane.bpf.devices import namespace_file
 from secgroup.dataplane.bpf.hooks import Hooks, Method, hook_of
 from secgroup.dataplane.bpf.libc import in_namespace
 from secgroup.errors import DataPlaneError
@@ -18,6 +17,7 @@ from tests.support.netns import Namespaces
 
 pytestmark = pytest.mark.needs("bpf", "netns")
 PASS, DROP = -1, 2
+NAMED = Path("/run/netns")
 
 
 class Bench:
@@ -213,7 +213,7 @@ def test_device_that_cannot_be_filtered_is_named(bench, device, problem):
 
 def test_namespace_that_is_not_there_is_named(bench):
     with pytest.raises(DataPlaneError, match="network namespace /run/netns/nobody: No such file"):
-        bench.hooks.attach(7, "guest", namespace_file("nobody"))
+        bench.hooks.attach(7, "guest", NAMED / "nobody")
 
 
 def test_one_device_is_one_interface_and_one_interface_one_device(bench):
@@ -232,9 +232,9 @@ def test_named_namespaces_are_found_by_their_names(bench):
     name = f"secgroup-test-{bench.host.pid}"
     subprocess.run(["ip", "netns", "attach", name, str(bench.host.pid)], check=True)
     try:
-        bench.hooks.attach(7, "guest", namespace_file(name))
+        bench.hooks.attach(7, "guest", NAMED / name)
         (found,) = bench.hooks.attached()
-        assert found.netns == Path("/run/netns") / name
+        assert found.netns == NAMED / name
     finally:
         subprocess.run(["ip", "netns", "delete", name], check=True)
 

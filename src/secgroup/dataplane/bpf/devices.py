@@ -19,13 +19,6 @@ _ARPHRD_ETHER: Final = 1
 _NAMED_NAMESPACES: Final = Path("/run/netns")
 
 
-def namespace_file(netns: str | None) -> Path | None:
-    """Return the file of a namespace that people write: a name under /run/netns, or a path."""
-    if netns is None:
-        return None
-    return Path(netns) if "/" in netns else _NAMED_NAMESPACES / netns
-
-
 def examine(device: str) -> tuple[int, bool]:
     """Return the number of a device of the thread's namespace, and whether it is up.
 
