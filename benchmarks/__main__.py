@@ -152,7 +152,11 @@ KERNEL = (
 )  # fmt: skip
 FIGURES = ROOT / "docs" / "figures.md"
 KERNELS = Path("~/.cache/secgroup/kernels").expanduser()
-_HEAD = "# Figures\n\nWritten by `make bench ARGS=--save`; `--only` measures single sections.\n"
+_HEAD = (
+    "# Figures\n\n"
+    "Written by `make bench ARGS=--save`, and as root by `make bench-kernel ARGS=--save`;\n"
+    "`--only` measures single sections.\n"
+)
 
 
 def surroundings() -> str:
