@@ -1,6 +1,9 @@
 """`secgroup connections` over a table of our own, and what the commands of the plane refuse."""
 
 import json
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -143,6 +146,23 @@ def test_summary_says_what_owners_have_left(capsys: pytest.CaptureFixture[str], 
             }
         ],
     }
+
+
+def test_watch_tells_again_until_it_is_interrupted(pins: Path) -> None:
+    options = ["--pins", str(pins), "--watch", "--json", "--limit", "1"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "secgroup", "connections", *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        told = [json.loads(process.stdout.readline())["interface_id"] for _ in range(2)]
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 130
+        assert process.stderr.read() == ""
+    assert told == ["eni-2", "eni-2"]
 
 
 @pytest.mark.parametrize(

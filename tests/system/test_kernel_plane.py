@@ -298,6 +298,9 @@ def test_verdicts_are_heard_by_one_who_follows(filtered: tuple[Machine, str, str
     assert here.reaches(SSH)
     assert not here.reaches(WEB)
     assert "REJECT NO_MATCHING_RULE tcp" in again.stdout.readline()
+    again.send_signal(signal.SIGINT)
+    assert again.wait(20) == 130
+    assert _followed_until(here) == 0
 
 
 def _followed_until(here: Machine) -> int:

@@ -238,7 +238,6 @@ class Agent:
             self._tell(f"{name} at {each.device} is not in the store: it lets nothing through")
 
     def _run(self) -> None:
-        self._drain_s = time.monotonic() + DRAIN_SECONDS
         while not self._ending:
             try:
                 self._watch_on()
@@ -338,6 +337,8 @@ class Agent:
         for interface_id, device in self._devices.items():
             if self._logged[interface_id] != self._is_logged(interface_id):
                 self._enforce(interface_id, device)
+                # What is counted from now on is recorded, from the next look at the counts on.
+                self._drain_s = 0.0
 
     def _is_logged(self, interface_id: str) -> bool:
         if self._records is None:
