@@ -104,44 +104,42 @@ class Echoes:
         """Close a socket at the end."""
         self._stack.enter_context(made)
 
-    def turn(self, wait_s: float) -> list[tuple[socket.socket, bytes]]:
+    def turn(self, wait_s: float) -> list[bytes]:
         """Serve what is there; return what clients have been answered."""
-        answered = []
+        answered: list[bytes] = []
         for key, _ in self.selector.select(wait_s):
             made = key.fileobj
             assert isinstance(made, socket.socket)
             kind, name = key.data
-            if kind == "accept":
-                served, _ = made.accept()
-                self.keep(served)
-                served.setblocking(False)
-                self.selector.register(served, selectors.EVENT_READ, ("serve", name))
-            elif kind == "serve":
-                said = read(made)
-                self.heard[said] = name
-                self.selector.unregister(made)
-                if said:
-                    made.send(said)
-            elif kind == "connect":
-                self.selector.unregister(made)
-                if made.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0:
-                    made.send(name.encode())
-                    self.selector.register(made, selectors.EVENT_READ, ("answer", name))
-            else:
-                self.selector.unregister(made)
-                answered.append((made, read(made)))
+            try:
+                self._serve(made, kind, name, answered)
+            except OSError:
+                # It ended before we got to it, and has not arrived.
+                continue
         return answered
+
+    def _serve(self, made: socket.socket, kind: str, name: str, answered: list[bytes]) -> None:
+        if kind == "accept":
+            served, _ = made.accept()
+            self.keep(served)
+            served.setblocking(False)
+            self.selector.register(served, selectors.EVENT_READ, ("serve", name))
+            return
+        self.selector.unregister(made)
+        if kind == "serve":
+            said = made.recv(100)
+            self.heard[said] = name
+            if said:
+                made.send(said)
+        elif kind == "connect":
+            made.send(name.encode())
+            self.selector.register(made, selectors.EVENT_READ, ("answer", name))
+        else:
+            answered.append(made.recv(100))
 
     def close(self) -> None:
         self.selector.close()
         self._stack.close()
-
-
-def read(made: socket.socket) -> bytes:
-    try:
-        return made.recv(100)
-    except OSError:
-        return b""
 
 
 @contextmanager
@@ -166,7 +164,7 @@ def arriving(lab: Lab, echoes: Echoes, wanted: Sequence[Try], sure: set[int]) ->
     until = time.monotonic() + DEADLINE_S
     quiet_until = time.monotonic() + QUIET_S
     while time.monotonic() < (quiet_until if sure <= arrived else until):
-        for _, said in echoes.turn(0.1):
+        for said in echoes.turn(0.1):
             place = lab.namespace(wanted[int(said)].destination) if said else None
             if place is not None and lab.namespace(echoes.heard[said]) == place:
                 arrived.add(int(said))

@@ -92,7 +92,14 @@ def apply_settings(namespace: str, settings: Mapping[str, str]) -> None:
 
 
 def remove_namespace(namespace: str) -> None:
-    """End what runs in a namespace, and remove it with all of its devices."""
+    """End what runs in a namespace, and remove it with all of its devices.
+
+    Raises
+    ------
+    DataPlaneError
+        Something in it does not end, or the kernel refused.
+
+    """
     _end_processes(namespace)
     try:
         netns.remove(namespace)
@@ -121,6 +128,14 @@ def processes(namespace: str) -> list[int]:
 
 
 def _end_processes(namespace: str) -> None:
+    """End what runs in a namespace: asked first, killed then.
+
+    Raises
+    ------
+    DataPlaneError
+        A process does not end even so.
+
+    """
     until = time.monotonic() + _PATIENCE_S
     number = signal.SIGTERM
     while running := [each for each in processes(namespace) if each != os.getpid()]:
@@ -130,6 +145,8 @@ def _end_processes(namespace: str) -> None:
             except ProcessLookupError:
                 continue
         time.sleep(0.01)
+        if time.monotonic() > until + _PATIENCE_S:
+            raise DataPlaneError("lab", namespace, f"process {running[0]} does not end")
         if time.monotonic() > until:
             number = signal.SIGKILL
 
