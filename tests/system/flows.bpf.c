@@ -16,6 +16,7 @@ struct course {
 	__u64 state;	       /* of the generator */
 	__u32 first;	       /* flow */
 	__u32 window;	       /* how many flows behind it are chosen of */
+	__u32 hot;	       /* of so many of these is every other packet; not 0 */
 	__u32 flows;	       /* how many there are: the next of the last is the first */
 	__u32 client;	       /* the first address of clients */
 	__u32 client_mask;     /* which of its bits are random */
@@ -97,7 +98,8 @@ static __always_inline int send(struct xdp_md *ctx, int back)
 	if (!course || data + ETH_HLEN + 40 > end || !course->flows)
 		return XDP_ABORTED;
 	chosen = random(course);
-	flow = (course->first + (((chosen & 0xFFFFFFFF) * course->window) >> 32)) % course->flows;
+	flow = ((chosen & 0xFFFFFFFF) * (chosen >> 63 ? course->hot : course->window)) >> 32;
+	flow = (course->first + flow) % course->flows;
 	is_tcp = flow & 1;
 	chosen >>= 32;
 	port = FIRST_PORT + flow;

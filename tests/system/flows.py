@@ -37,8 +37,8 @@ _ROUTER: Final = "router"
 COURSE: Final = np.dtype(
     [
         ("state", "<u8"),
-        *((name, "<u4") for name in ("first", "window", "flows", "client", "client_mask")),
-        *((name, "<u4") for name in ("server", "service", "service_mask")),
+        *((name, "<u4") for name in ("first", "window", "hot", "flows")),
+        *((name, "<u4") for name in ("client", "client_mask", "server", "service", "service_mask")),
         ("ifindex", "<u4", (2,)),
         ("ethernet", "V16", (2,)),
     ],
@@ -121,7 +121,7 @@ class Flows:
         self.courses = np.frombuffer(memory, COURSE, 256)
         self.courses["state"] = np.arange(256) << 32
         self.courses["client"], self.courses["server"] = int(CLIENT), int(SERVER)
-        self.courses["service"] = SERVICE
+        self.courses["service"], self.courses["hot"] = SERVICE, 1
         for at, end in enumerate((self.client, self.server)):
             index = in_namespace(end.netns, lambda: socket.if_nametoindex(_ROUTER))
             text = f"{_mac(self.router, end.name)}:{_mac(end, _ROUTER)}:08:00".replace(":", "")

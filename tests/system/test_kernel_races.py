@@ -81,6 +81,8 @@ def filtered(sizes: dict[str, int]) -> Iterator[Filtered]:
 
 FLOWS: Final = 20_000
 WINDOW: Final = 4_000
+#: Every other packet is of so many, so that CPUs meet at them.
+HOT: Final = 32
 ROOM: Final = 1 << 16
 SECONDS: Final = 10
 ALLOWANCE: Final = 6_000
@@ -122,7 +124,7 @@ def test_what_is_counted_is_what_is_there_after_ten_seconds_of_the_same_flows_ev
         maps.owners[owners[1] : owners[1] + 1]["allowance"] = ALLOWANCE
         here.loaded.start_sweeper()
         courses = here.flows.courses
-        courses["flows"], courses["window"] = FLOWS, WINDOW
+        courses["flows"], courses["window"], courses["hot"] = FLOWS, WINDOW, HOT
         most = 0
         begin = time.monotonic()
         with here.flows.running(answers=True):
