@@ -82,7 +82,7 @@ def filtered(sizes: dict[str, int]) -> Iterator[Filtered]:
 FLOWS: Final = 20_000
 WINDOW: Final = 4_000
 #: Every other packet is of so many, so that CPUs meet at them.
-HOT: Final = 32
+HOT: Final = 4
 ROOM: Final = 1 << 16
 SECONDS: Final = 10
 ALLOWANCE: Final = 6_000
