@@ -40,9 +40,13 @@ static __always_inline __u64 clock_ms(void)
 }
 
 /* The same clock, for programs of no packet: the coarse one is not given to them. */
-static __always_inline __u64 exact_clock_ms(void)
+static __always_inline __u64 work_clock_ms(void)
 {
-	return test_clock ? test_now_ms() : bpf_ktime_get_ns() / NS_OF_MS;
+	if (test_clock)
+		return test_now_ms();
+	if (tick_ms)
+		return bpf_jiffies64() * tick_ms - ticks_ahead_ms;
+	return bpf_ktime_get_ns() / NS_OF_MS;
 }
 
 /* For how long an entry has been idle. Times are modulo 2^32 ms, which no entry outlives. */

@@ -339,13 +339,10 @@ static __always_inline int read_transport(struct __sk_buff *skb, struct packet *
 }
 
 /* Read an IP packet that begins at `start` of the frame; its shape says if it is MALFORMED. */
-static __always_inline int parse(struct __sk_buff *skb, struct packet *packet, __u32 start)
+static __always_inline void parse(struct __sk_buff *skb, struct packet *packet, __u32 start)
 {
-	if (!packet || start > 64)
-		return -1;
 	__builtin_memset(packet, 0, sizeof(*packet));
 	packet->start = start;
 	if (!read_ip(skb, packet, skb->len - start) && !(packet->shape & IS_LATER_FRAGMENT))
 		read_transport(skb, packet);
-	return 0;
 }

@@ -98,8 +98,7 @@ static __always_inline int decide(struct __sk_buff *skb, __u32 direction)
 	frame = read_frame(skb, passage, policy, direction, &start);
 	if (frame != FRAME_IP)
 		return conclude_frame(passage, frame);
-	if (parse(skb, &passage->packet, start))
-		return TC_ACT_SHOT;
+	parse(skb, &passage->packet, start);
 	measure(skb, passage);
 	begin_answer(passage);
 	take_steps(skb, passage, policy, subnet, direction);

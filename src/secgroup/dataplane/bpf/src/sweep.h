@@ -79,7 +79,7 @@ static __always_inline void pass_over(struct pass *pass)
 SEC("syscall")
 int sweep(struct sweep *given)
 {
-	__u64 now_ms = given->now_ms ? given->now_ms : exact_clock_ms();
+	__u64 now_ms = given->now_ms ? given->now_ms : work_clock_ms();
 	__u32 passes = given->passes, marked = 0, removed = 0, left = 0;
 
 	for (__u32 i = 0; i < MOST_PASSES && i < passes; i++) {
@@ -103,7 +103,7 @@ int sweep(struct sweep *given)
 SEC("syscall")
 int end(struct end *given)
 {
-	__u64 now_ms = exact_clock_ms();
+	__u64 now_ms = work_clock_ms();
 	struct entry *entry;
 	struct key key;
 
@@ -166,7 +166,7 @@ static int on_work(void *map, int *key, void *value)
 {
 	__u64 begin_ns = bpf_ktime_get_ns(), pause_ns;
 	struct sweeper *row = value;
-	struct pass pass = { .now_ms = exact_clock_ms() };
+	struct pass pass = { .now_ms = work_clock_ms() };
 
 	(void)map;
 	(void)key;
