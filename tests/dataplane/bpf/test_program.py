@@ -196,3 +196,19 @@ def test_an_own_ipv4_address_inside_ipv6_is_not_own(world: World) -> None:
     assert world.send(EGRESS, _frame(ip4))["answer"]["accepted"]
     ip6 = IPv6(src="::ffff:10.0.0.77", dst=ANYBODY) / UDP()
     assert world.send(EGRESS, _frame(ip6))["answer"]["reason"] == Reason.SPOOFED
+
+
+def test_a_full_table_refuses_openers_and_keeps_what_lives(world: World) -> None:
+    def syn(port: int) -> bytes:
+        return _frame(IP(src=str(FAR), dst=str(OWN)) / TCP(sport=port, dport=SSH, flags="S"))
+
+    answers = [world.send(INGRESS, syn(port))["answer"] for port in range(1, 1100)]
+    refused = [each for each in answers if not each["accepted"]]
+    assert refused
+    assert {int(each["reason"]) for each in refused} == {Reason.ALLOWANCE_EXCEEDED}
+    assert all(each["state_after"] == 0 for each in refused)
+    assert world.counted("full")[INGRESS] == len(refused)
+    keys, _ = world.maps.connections.items()
+    assert len(keys) == len(answers) - len(refused)
+    assert world.maps.owners[1]["weight"] == len(keys)
+    assert world.send(INGRESS, syn(1))["answer"]["reason"] == Reason.ESTABLISHED
