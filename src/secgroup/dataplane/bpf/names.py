@@ -57,6 +57,7 @@ class Names:
         self._written = written
         self._numbers: dict[int, dict[str, int]] = {each: {} for each in NAMES.values()}
         self._names: dict[int, dict[int, str]] = {each: {} for each in NAMES.values()}
+        self._last = dict.fromkeys(NAMES.values(), 0)
         self._count = 0
         keys, values = kept.items()
         for (kind, number), value in zip(keys.tolist(), values.tolist(), strict=True):
@@ -66,6 +67,7 @@ class Names:
         self._names.setdefault(kind, {})[number] = name
         if kind != ACL:
             self._numbers.setdefault(kind, {})[name] = number
+            self._last[kind] = max(number, self._last.get(kind, 0))
         self._count += 1
 
     def numbers(self, kind: int, names: Iterable[str]) -> list[int]:
@@ -81,7 +83,7 @@ class Names:
         asked = list(names)
         new = [each for each in dict.fromkeys(asked) if each not in known]
         if new:
-            first = max(self._names[kind], default=0) + 1
+            first = self._last[kind] + 1
             most = self._most.get(kind, 1 << 32)
             if first + len(new) > most:
                 what = {number: name for name, number in NAMES.items()}[kind].lower()
