@@ -210,8 +210,7 @@ class BpfPlane:
             self.abandon()
             raise
         self._change = None
-        for interface_id in change.placed:
-            self._found.policies.pop(interface_id, None)
+        self._found.forget((*change.placed, *change.policies))
         self._turn(change)
         self._regions.update(change.regions)
         if self._late or self._rows.has_freed:

@@ -4,7 +4,7 @@ Owns the way from rows to forms. Nothing here is remembered from writing: whoeve
 maps that are in force reads them, and finds what is whose.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from typing import Any, Final
 
@@ -124,6 +124,15 @@ class Reading:
         live = {part.row for part in self._parts.values() if isinstance(part, SectionPart)}
         for section in rows.names.known(ACL).keys() - live:
             rows.names.forget_section(section)
+        # Parts have what they need; a plane keeps this as long as somebody may still attach.
+        self._tables, self._parts = {}, {}
+
+    def forget(self, interface_ids: Iterable[str]) -> None:
+        """Forget interfaces whose policy is known, or another; and all when none is left."""
+        for each in interface_ids:
+            self.policies.pop(each, None)
+        if not self.policies:
+            self.sections = {}
 
     def forms(self) -> Mapping[str, InterfaceForm]:
         """Return the form of each interface."""
