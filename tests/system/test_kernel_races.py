@@ -122,6 +122,8 @@ def test_what_is_counted_is_what_is_there_after_ten_seconds_of_the_same_flows_ev
             int(maps.policies[int(maps.words[each]) & 0xFFFFFFFF]["owner"]) for each in numbers
         ]
         maps.owners[owners[1] : owners[1] + 1]["allowance"] = ALLOWANCE
+        if not here.loaded.sweeps_itself:
+            pytest.skip("no bpf_wq: Linux 6.10")
         here.loaded.start_sweeper()
         courses = here.flows.courses
         courses["flows"], courses["window"], courses["hot"] = FLOWS, WINDOW, HOT
