@@ -73,6 +73,8 @@ def test_who_has_no_key_may_not_come_in(server: Served, monkeypatch: pytest.Monk
     ("body", "words"),
     [
         (b"{", "not JSON"),
+        (b'{"interface_id": "\\ud800"}', "interface_id: expected printable text"),
+        (b'{"interface_id": "eni-1", "device": "tap\\u0000"}', "device: expected printable text"),
         (b"[" * 100_000, "not JSON"),
         (b"[]", "expected {"),
         (b"{}", "interface_id: is missing"),

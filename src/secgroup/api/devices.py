@@ -62,6 +62,9 @@ def _object(body: bytes) -> dict[str, Any]:
         if not isinstance(each, bool if name == "live" else str):
             expected = "true or false" if name == "live" else "text"
             raise InputError(f"expected {expected}", source="body", path=name)
+        # JSON can spell halves of UTF-16 pairs, which neither the kernel nor an answer can.
+        if isinstance(each, str) and not each.isprintable():
+            raise InputError("expected printable text", source="body", path=name)
     return value
 
 

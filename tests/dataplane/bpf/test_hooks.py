@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 import subprocess
 from pathlib import Path
 
@@ -216,6 +217,12 @@ def test_namespace_that_is_not_there_is_named(bench):
         bench.hooks.attach(7, "guest", NAMED / "nobody")
 
 
+def test_pipe_is_no_namespace_and_holds_nobody(bench, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(DataPlaneError, match="Invalid argument"):
+        bench.hooks.attach(7, "guest", tmp_path / "pipe")
+
+
 def test_one_device_is_one_interface_and_one_interface_one_device(bench):
     bench.host.ip("link add other type veth peer name rehto")
     bench.hooks.attach(7, "guest", bench.netns)
@@ -308,3 +315,23 @@ def test_the_process_stays_in_its_own_namespace(bench):
     bench.hooks.attached()
     bench.hooks.detach(7)
     assert Path("/proc/thread-self/ns/net").stat().st_ino == before
+
+
+@pytest.mark.parametrize("direction", Direction)
+def test_what_others_let_pass_is_still_decided(bench, direction):
+    """A tcx program that says TCX_PASS ends the row: ours stands before those that are there."""
+    bench.decide(ingress=PASS, egress=PASS)
+    tcx = hook_of(direction).tcx
+    with answering(0, "another") as other:
+
+        def attach_both():
+            ifindex = json.loads(bench.host.ip("-j link show guest"))[0]["ifindex"]
+            link = libbpf.attach_link(other.fileno(), ifindex, tcx)
+            bench.hooks.attach(7, "guest")
+            return link
+
+        with in_namespace(bench.netns, attach_both):
+            bench.up()
+            assert bench.answers()
+            bench.decide(**{"ingress": PASS, "egress": PASS, str(direction): DROP})
+            assert not bench.answers(1)

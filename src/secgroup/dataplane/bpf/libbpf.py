@@ -34,6 +34,7 @@ HASH, ARRAY, PROG_ARRAY, PERCPU_HASH, PERCPU_ARRAY = 1, 2, 3, 5, 6
 LPM_TRIE, RINGBUF = 11, 27
 TCX_INGRESS, TCX_EGRESS = 46, 47
 LINK_TCX: Final = 11
+_BPF_F_BEFORE: Final = 1 << 3
 ANY, NOEXIST, EXIST = 0, 1, 2
 NO_PREALLOC: Final = 1
 _SLEEPABLE: Final = 1 << 4
@@ -137,6 +138,14 @@ class _ProgramQuery(ctypes.Structure):
         ("prog_ids", c_void_p),
         ("prog_cnt", c_uint32),
         ("prog_attach_flags", c_void_p),
+    )
+
+
+class _LinkCreate(ctypes.Structure):
+    _fields_ = (
+        ("sz", c_size_t),
+        ("flags", c_uint32),
+        ("padding", c_uint32),
     )
 
 
@@ -859,8 +868,12 @@ class TestRun:
 
 
 def attach_link(program_fd: int, ifindex: int, attach_type: int) -> Descriptor:
-    """Attach a program to a device of the thread's own network namespace, by a tcx link."""
-    return Descriptor(_call("bpf_link_create", program_fd, ifindex, attach_type, None))
+    """Attach a program to a device of the thread's own network namespace, by a tcx link.
+
+    It goes before those that are there: one that lets a packet pass ends their row.
+    """
+    options = _LinkCreate(sz=ctypes.sizeof(_LinkCreate), flags=_BPF_F_BEFORE)
+    return Descriptor(_call("bpf_link_create", program_fd, ifindex, attach_type, byref(options)))
 
 
 def update_link(link_fd: int, program_fd: int) -> None:

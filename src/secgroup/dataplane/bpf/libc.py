@@ -78,7 +78,8 @@ def in_namespace(netns: Path | None, work: Callable[[], T]) -> T:
     def enter() -> None:
         assert netns is not None
         try:
-            fd = os.open(netns, os.O_RDONLY | os.O_CLOEXEC)
+            # Whatever file is named: a pipe without a writer must not hold us.
+            fd = os.open(netns, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         except OSError as error:
             raise DataPlaneError("bpf", f"network namespace {netns}", str(error.strerror)) from None
         try:
