@@ -28,6 +28,13 @@ def test_header_is_what_layout_says():
     assert (FOLDER / "src" / "layout.h").read_text() == header.text()
 
 
+def test_every_source_says_its_licences():
+    licences = "// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause\n"
+    paths = sorted((FOLDER / "src").iterdir())
+    assert paths
+    assert [path.name for path in paths if not path.read_text().startswith(licences)] == []
+
+
 @pytest.mark.needs("clang")
 def test_clang_makes_the_same_bytes_in_another_place(tmp_path):
     record = json.loads((FOLDER / "secgroup.bpf.json").read_text())

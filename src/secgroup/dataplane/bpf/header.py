@@ -39,6 +39,7 @@ def text() -> str:
 
 
 def _lines() -> Iterator[str]:
+    yield "// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause"
     yield "/* Made by `make bpf` from dataplane/bpf/layout.py, engine/layout.py, engine/machine.py"
     yield " * and decision; do not edit. Host byte order, but for keys of tries. */"
     yield "#pragma once"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* Time: milliseconds since the machine started, rounded down once, here. */
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* What connections remember, and what packets do to it.
  *
  * Any number of CPUs look at an entry at once. What decides, its last word, is changed by

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* What lies under IP: Ethernet, VLAN tags, ARP, and the addresses of frames.
  *
  * Nothing goes past the rules: what is neither IP nor the interface's own ARP is dropped.

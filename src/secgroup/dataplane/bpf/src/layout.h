@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* Made by `make bpf` from dataplane/bpf/layout.py, engine/layout.py, engine/machine.py
  * and decision; do not edit. Host byte order, but for keys of tries. */
 #pragma once

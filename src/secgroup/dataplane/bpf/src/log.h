@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* What is told of a decision: counters, flow logs of packets without an entry, events. */
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* Every map. What is in them, layout.py says; sizes are defaults, which the loader may raise.
  *
  * A packet reads one word of its interface, and everything else of a policy through the row that

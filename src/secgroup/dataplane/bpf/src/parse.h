@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* Headers of IP, TCP, UDP and ICMP into a struct packet, and the packets that errors quote.
  *
  * Fields of headers are in network byte order, those of struct packet in host order. What is

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* What is known of a packet on its way through the steps.
  *
  * It stands in a map, not on the stack of 512 bytes. Each CPU has one: tc runs programs with bottom

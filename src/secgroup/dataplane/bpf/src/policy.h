@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* What rows of maps say about a packet: whose addresses, which classes, which rules.
  *
  * A row that is not there says no: nothing is the interface's, no rule matches, ACLs deny.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* The packet that an ICMP error quotes, of which 8 bytes after IP are promised (RFC 792). */
 #pragma once
 

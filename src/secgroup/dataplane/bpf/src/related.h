@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* Rules and connections together: what is untracked, and ICMP errors about what passes here. */
 #pragma once
 

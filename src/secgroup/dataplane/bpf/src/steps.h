@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* The thirteen steps, in the definition's order. Read first: reference/decide.py. */
 #pragma once
 

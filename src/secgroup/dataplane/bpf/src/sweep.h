@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* The sweeper: the only one here that deletes connections.
  *
  * It marks an expired entry in one pass and removes it in a later one, at least a second after:
