@@ -1,6 +1,7 @@
 """`Followers`: several that follow the state as one: the plane, the delivery of flow logs."""
 
 from collections.abc import Collection
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 from secgroup.control.endpoint import Follower
@@ -19,16 +20,17 @@ class Followers:
             try:
                 follower.prepare(state, changes)
             except BaseException:
-                for earlier in self.each[:number]:
-                    earlier.abandon()
+                Followers(self.each[:number]).abandon()
                 raise
 
     def commit(self) -> None:
-        """Let every one commit."""
-        for follower in self.each:
-            follower.commit()
+        """Let every one commit, whatever fails: each holds what it prepared until then."""
+        with ExitStack() as stack:
+            for follower in reversed(self.each):
+                stack.callback(follower.commit)
 
     def abandon(self) -> None:
-        """Let every one abandon."""
-        for follower in self.each:
-            follower.abandon()
+        """Let every one abandon, whatever fails."""
+        with ExitStack() as stack:
+            for follower in reversed(self.each):
+                stack.callback(follower.abandon)

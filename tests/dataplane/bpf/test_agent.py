@@ -12,13 +12,13 @@ from secgroup.conntrack.state import State
 from secgroup.dataplane.base import Device, converge
 from secgroup.dataplane.bpf.agent import ATTACHED, LEFT_BEHIND, WAITING, Agent
 from secgroup.dataplane.bpf.clock import kernel_ms
-from secgroup.dataplane.bpf.departed import end_orphaned
 from secgroup.dataplane.bpf.layout import ENTRY, NAMES, STRUCTS
 from secgroup.dataplane.bpf.pins import Pins
 from secgroup.decision.switches import AS_DOCUMENTED
 from secgroup.engine.tables import halves
 from secgroup.errors import DataPlaneError
 from secgroup.lessons.scene import scene
+from secgroup.model.network import Network
 from secgroup.net.direction import Direction
 from tests.support.bpf import SMALL, pin_root
 from tests.support.filtered import until
@@ -45,7 +45,7 @@ class Here:
     def device(self, name: str) -> Device:
         return Device(name=name, netns=f"/proc/{self.host.pid}/ns/net")
 
-    def agent(self, **devices: str) -> Agent:
+    def agent(self, network: Network = NETWORK, **devices: str) -> Agent:
         made = Agent(
             self.pins,
             {interface: self.device(name) for interface, name in devices.items()},
@@ -54,9 +54,24 @@ class Here:
             tell=self.told.append,
         )
         self.agents.append(made)
-        converge(made, {"here": NETWORK})
+        converge(made, {"here": network})
         made.start()
         return made
+
+    def connect(self, agent: Agent, interface_id: str, inside: str, port: int) -> None:
+        """Let there be a connection of an interface's owner."""
+        owner = agent._plane.meanings.number(NAMES["OWNER"], f"i-{interface_id}")
+        key, entry = np.zeros(1, STRUCTS["key"]), np.zeros(1, ENTRY)
+        key["inside_hi"], key["inside_lo"] = halves(ip_address(inside))
+        key["owner_protocol"], key["inside_port"] = owner | 17 << 24, port
+        entry["last_ms"] = kernel_ms() & 0xFFFFFFFF
+        entry["state"], entry["interface"] = State.UDP_1_0, agent._numbers[interface_id]
+        self.pins.loaded.maps.connections.put(key, entry)
+
+    def connected(self) -> list[int]:
+        """Return the inside ports of the connections that there are."""
+        keys, entries = self.pins.loaded.maps.connections.items()
+        return sorted(keys["inside_port"][entries["state"] != 0].tolist())
 
     def filters(self) -> dict[int, str]:
         return {each.interface: each.device for each in self.pins.hooks.attached()}
@@ -102,31 +117,40 @@ def test_connections_go_with_their_interface_and_what_was_left_goes_at_the_start
     here: Here,
 ) -> None:
     agent = here.agent(web="one", db="two")
-    maps, meanings = here.pins.loaded.maps, agent._plane.meanings
-
-    def put(interface_id: str, inside: str, port: int) -> None:
-        owner = meanings.number(NAMES["OWNER"], f"i-{interface_id}")
-        key, entry = np.zeros(1, STRUCTS["key"]), np.zeros(1, ENTRY)
-        key["inside_hi"], key["inside_lo"] = halves(ip_address(inside))
-        key["owner_protocol"], key["inside_port"] = owner | 17 << 24, port
-        entry["last_ms"] = kernel_ms() & 0xFFFFFFFF
-        entry["state"], entry["interface"] = State.UDP_1_0, agent._numbers[interface_id]
-        maps.connections.put(key, entry)
-
-    def left() -> list[int]:
-        keys, entries = maps.connections.items()
-        return sorted(keys["inside_port"][entries["state"] != 0].tolist())
-
     with agent._lock:
-        put("web", "10.0.1.10", 1)
-        put("db", "10.0.1.11", 2)
+        here.connect(agent, "web", "10.0.1.10", 1)
+        here.connect(agent, "db", "10.0.1.11", 2)
         converge(agent, {"here": OTHER})
-        assert left() == [1]
-        put("web", "10.0.1.10", 3)
-        put("web", "10.0.1.77", 4)
-        put("db", "10.0.1.11", 5)
-        end_orphaned(here.pins.loaded, [OTHER], meanings)
-        assert left() == [1, 3]
+        assert here.connected() == [1]
+        here.connect(agent, "web", "10.0.1.10", 3)
+        here.connect(agent, "web", "10.0.1.77", 4)
+        here.connect(agent, "db", "10.0.1.11", 5)
+    agent.close()
+    here.agents.clear()
+    here.pins = Pins(here.pins.root)
+    assert here.connected() == [1, 3, 4, 5]
+    here.agent(OTHER, web="one")
+    assert here.connected() == [1, 3]
+
+
+def test_device_whose_detachment_failed_is_filtered_when_it_is_attached_again(here: Here) -> None:
+    agent = here.agent(web="one")
+    (number,) = here.filters()
+    path = here.pins.root / "links" / f"{Direction.INGRESS}-{number}"
+    path.unlink()
+    with agent._lock:
+        path.mkdir()
+        agent.prepare_devices({"web": None})
+        with pytest.raises(OSError, match="rectory"):
+            agent.commit_devices()
+        path.rmdir()
+    agent.prepare_devices({"web": here.device("one")})
+    agent.commit_devices()
+    assert agent.device_states() == {"web": ATTACHED}
+    assert here.filters() == {number: "one"}
+    agent.prepare_devices({"web": None})
+    agent.commit_devices()
+    assert here.filters() == {}
 
 
 def test_mac_of_the_device_is_the_one_that_may_send(here: Here) -> None:

@@ -14,7 +14,7 @@ from typing import Final
 
 from secgroup.dataplane.base import Device
 from secgroup.dataplane.bpf import gauges
-from secgroup.dataplane.bpf.departed import end_departed
+from secgroup.dataplane.bpf.departed import end_departed, end_orphaned
 from secgroup.dataplane.bpf.pins import Loss, Pins
 from secgroup.dataplane.bpf.plane import BpfPlane
 from secgroup.dataplane.bpf.recording import Recording, Records
@@ -115,10 +115,10 @@ class Agent:
             self._plane.commit()
             for region, network in self._next.items():
                 before = self._networks.get(region)
+                self._networks[region] = network
                 if before is not None:
                     number_of = self._plane.meanings.number
                     end_departed(self._pins.loaded, before, network, number_of)
-            self._networks.update(self._next)
             self._next = {}
         finally:
             self._lock.release()
@@ -154,18 +154,20 @@ class Agent:
 
     def commit_devices(self) -> None:
         """Leave the devices that interfaces lost."""
+        # What fails here is not done with the next change: that one may come before it again.
+        gone, self._new, self._gone = self._gone, {}, []
         try:
-            for interface_id in self._gone:
+            for interface_id in gone:
                 self._leave(interface_id)
-            self._new, self._gone = {}, []
         finally:
             self._lock.release()
             self._watch.ring()
 
     def abandon_devices(self) -> None:
         """Leave the devices that were prepared."""
+        new, self._new, self._gone = self._new, {}, []
         try:
-            for interface_id, (device, state) in self._new.items():
+            for interface_id, (device, state) in new.items():
                 if device is not None:
                     self._enforce(interface_id, device)
                 elif state == LEFT_BEHIND:
@@ -175,7 +177,6 @@ class Agent:
                     self._states[interface_id] = state
                 else:
                     self._leave(interface_id)
-            self._new, self._gone = {}, []
         finally:
             self._lock.release()
 
@@ -198,11 +199,11 @@ class Agent:
 
     def _leave(self, interface_id: str) -> None:
         """Take the stubs away, and then what they asked."""
-        number = self._numbers.pop(interface_id, None)
+        number = self._numbers.get(interface_id)
         if number is not None:
             self._pins.hooks.detach(number)
             self._plane.detach(interface_id)
-        for each in (self._devices, self._states, self._logged):
+        for each in (self._devices, self._states, self._logged, self._numbers):
             each.pop(interface_id, None)
 
     # From the start to the end
@@ -219,6 +220,7 @@ class Agent:
         with self._lock:
             self._leave_behind()
             self._sweeps = not self._pins.take_over()
+            end_orphaned(self._pins.loaded, list(self._networks.values()), self._plane.meanings)
             self._look()
         if self._recording is not None:
             self._watch.also(self._maps.ended.fileno())
@@ -288,12 +290,15 @@ class Agent:
         for each in lost:
             if each.interface is not None and each.what in ("device", "link"):
                 self._states[numbers[each.interface]] = WAITING
-        if any(each.interface is None or each.what == "pin" for each in lost):
-            self._pins.restore()
-        if any(each.what == "word" for each in lost):
-            self._plane.restore()
         self._lost = lost
-        self._reattach()
+        try:
+            if any(each.interface is None or each.what == "pin" for each in lost):
+                self._pins.restore()
+            if any(each.what == "word" for each in lost):
+                self._plane.restore()
+        finally:
+            # Whatever else cannot be put right: a device that is not filtered is open.
+            self._reattach()
         if self._sweeps and time.monotonic() >= self._sweep_s:
             self._pins.loaded.sweep()
             self._sweep_s = time.monotonic() + SWEEP_SECONDS

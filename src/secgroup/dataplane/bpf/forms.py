@@ -5,7 +5,7 @@ compared by them with what a network means. Owns no maps and no network.
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -172,10 +172,6 @@ def intervals_of(classes: PortClasses) -> Intervals:
 def all_open_of(classes: PortClasses) -> int:
     """Return SECTION.all_open."""
     return int(classes.all_open[TCP]) | int(classes.all_open[UDP]) << 1
-
-
-#: Which bit of `all_open` is whose.
-ALL_OPEN: Final = {TCP: 1, UDP: 2}
 
 
 def words_of(rules: int) -> int:
