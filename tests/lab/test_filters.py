@@ -80,6 +80,22 @@ def test_a_rule_that_goes_leaves_tracked_connections_and_refuses_new_ones() -> N
         again.close()
 
 
+def test_connections_go_with_their_interface() -> None:
+    everything = shop(FROM_WEB).network()
+    interfaces = {name: one for name, one in everything.interfaces.items() if name != "eni-far"}
+    with lab_of(everything) as lab, lab.serve("eni-far", 5432) as server:
+        client = lab.connect("eni-web", "10.0.2.5", 5432)
+        assert client is not None
+        served, _ = server.accept()
+        before = observed(lab.name, ["eni-web", "eni-far"], kernel_ms())
+        lab.follow(everything.revised(interfaces=interfaces))
+        after = observed(lab.name, ["eni-web", "eni-far"], kernel_ms())
+        served.close()
+        client.close()
+    assert [each.connections for each in before.values()] == [1, 1]
+    assert [each.connections for each in after.values()] == [1, 0]
+
+
 def test_a_host_cannot_call_itself_another() -> None:
     with lab_of(shop(FROM_WEB).network()) as lab:
         lab.run("eni-web", "ip", "address", "add", "10.0.1.77/32", "dev", "eth0")

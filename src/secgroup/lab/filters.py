@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Final, Self
 
+from secgroup.dataplane.bpf.departed import end_orphaned
 from secgroup.dataplane.bpf.hooks import Hooks
 from secgroup.dataplane.bpf.layout import NAMES
 from secgroup.dataplane.bpf.pinned import numbers_of, opened, pinned
@@ -64,6 +65,8 @@ class Filters:
     ) -> None:
         """Put a network's policies in force at the links of its interfaces.
 
+        Connections that nothing of the network can have made end.
+
         Raises
         ------
         DataPlaneError
@@ -74,11 +77,13 @@ class Filters:
         for link in links:
             if link.interface_id is not None:
                 self._numbers[link.interface_id] = plane.attach(link.interface_id, link.far.mac)
-        plane.prepare({_REGION: _as_it_forwards(network)})
+        forwarding = _as_it_forwards(network)
+        plane.prepare({_REGION: forwarding})
         plane.commit()
         plane.detach_others()
         if not self._pins.take_over():
             warn("this kernel does not sweep by itself (expected 6.10): connections never expire")
+        end_orphaned(self._pins.loaded, [forwarding], plane.meanings)
 
     def is_behind(self, link: Link) -> bool:
         """Tell whether a link that is there is filtered in both directions."""

@@ -453,6 +453,22 @@ def test_what_somebody_else_wrote_is_noticed_and_put_right() -> None:
     assert plane.writes == 0 < written
 
 
+def test_what_cannot_be_read_leaves_the_plane_as_it_was() -> None:
+    maps, network = PlainMaps(), worlds.world([worlds.rule(1, worlds.MEMBERS)], members=9)
+    plane = enforced(network, maps)
+    word = int(maps.words[1])
+    maps.words[1] = word | 0xFFFFFFFF
+    with pytest.raises(DataPlaneError):
+        plane.restore()
+    maps.words[1] = word
+    assert plane.differences() == []
+    after = worlds.with_rules(network, [worlds.rule(7, "203.0.113.0/24")])
+    plane.prepare({"here": after})
+    assert plane.observe() == render(network, [Attached(interface_id="eni-1")])
+    plane.commit()
+    assert plane.observe() == render(after, [Attached(interface_id="eni-1")])
+
+
 def test_an_interface_that_the_network_loses_is_closed() -> None:
     maps, network = PlainMaps(), worlds.world([worlds.rule(1, worlds.MEMBERS)], members=2)
     plane = enforced(network, maps)

@@ -88,13 +88,15 @@ class BpfPlane:
         kernel cannot wait for those, it is said now, and not when a change is in force already.
         """
         self._wait()
-        self._rows = Rows(self._maps)
+        rows = Rows(self._maps)
+        found = Reading(rows)
+        found.adopt()
+        # Only now: without what is in force, its rows would be free.
+        self._rows, self._found = rows, found
         self._in_force: dict[object, Part] = {}
         self._tables: defaultdict[tuple[str, Asked], set[AddressPart]] = defaultdict(set)
         self._late: list[Part] = []
-        self._found = Reading(self._rows)
-        self._found.adopt()
-        self._policies: dict[str, PolicyPart] = dict(self._found.policies)
+        self._policies: dict[str, PolicyPart] = dict(found.policies)
 
     @property
     def writes(self) -> int:
