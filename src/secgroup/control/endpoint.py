@@ -112,7 +112,10 @@ class Endpoint:
         self._begun.add(key)
 
     def _settle(self, changes: Collection[Changed]) -> None:
-        """Make changes last, and enforce them; when either fails neither has happened."""
+        """Make changes last, and enforce them; what `prepare` or the store refuses has not happened.
+
+        A follower whose `commit` fails is behind the store until the next start.
+        """
         if self.follower is None:
             self.store.commit(changes, self.state.sequence)
             return
