@@ -112,7 +112,7 @@ class Endpoint:
         self._begun.add(key)
 
     def _settle(self, changes: Collection[Changed]) -> None:
-        """Make changes last, and enforce them; what `prepare` or the store refuses has not happened.
+        """Make changes last, and enforce them; what a follower or the store refuses has not been.
 
         A follower whose `commit` fails is behind the store until the next start.
         """
