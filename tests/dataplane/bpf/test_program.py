@@ -107,6 +107,15 @@ def test_what_is_neither_ip_nor_arp_is_dropped(world: World, ether_type: int) ->
         assert world.counted("frames")[direction, FRAMES["ETHERTYPE"]] == 1
 
 
+@pytest.mark.parametrize(("ether_type", "packet"), [(0x86DD, IP()), (0x0800, IPv6())])
+def test_ip_under_the_other_versions_ethertype_is_dropped(
+    world: World, ether_type: int, packet: Packet
+) -> None:
+    for direction in Direction:
+        frame = bytes(Ether(type=ether_type)) + bytes(packet) + bytes(64)
+        assert world.send(direction, frame)["frame"] == FRAMES["ETHERTYPE"]
+
+
 @pytest.mark.parametrize(
     ("sender", "mac", "source", "expected"),
     [

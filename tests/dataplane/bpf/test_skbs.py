@@ -62,24 +62,37 @@ class Guest:
         self.host.ip("link set guest up")
         world.maps.events.read()
 
-    def send(self, frame: bytes, *, linear: int | None = None) -> np.void:
-        """Send a frame as it is, and return what is told of it; `linear` bytes in one piece."""
-        return self._tell(self.inside, "host", Direction.EGRESS, frame, linear)
+    def send(
+        self, frame: bytes, *, linear: int | None = None, checksum: tuple[int, int] | None = None
+    ) -> np.void:
+        """Send a frame as it is, and return what is told of it; `linear` bytes in one piece.
+
+        `checksum` leaves one to the kernel: where it begins to sum, and where from there it writes.
+        """
+        return self._tell(self.inside, "host", Direction.EGRESS, frame, linear, checksum)
 
     def receive(self, frame: bytes, *, linear: int | None = None) -> np.void:
         """Send the guest a frame, and return what is told of it."""
         return self._tell(self.host, "guest", Direction.INGRESS, frame, linear)
 
     def _tell(
-        self, end: Namespace, device: str, direction: Direction, frame: bytes, linear: int | None
+        self,
+        end: Namespace,
+        device: str,
+        direction: Direction,
+        frame: bytes,
+        linear: int | None,
+        checksum: tuple[int, int] | None = None,
     ) -> np.void:
         with in_namespace(
             end.netns, lambda: socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
         ) as door:
             door.bind((device, 0))
-            if linear is not None:
+            if linear is not None or checksum is not None:
                 door.setsockopt(_SOL_PACKET, _PACKET_VNET_HDR, 1)
-                frame = struct.pack("<BBHHHH", 0, 0, linear, 0, 0, 0) + frame
+                wish = (0, 0) if checksum is None else checksum
+                header = (checksum is not None, 0, linear or 0, 0, *wish)
+                frame = struct.pack("<BBHHHH", *header) + frame
             deadline = time.monotonic() + 10
             while time.monotonic() < deadline:
                 # Until the kernel has noticed that the link is up, what is sent is lost.
@@ -133,6 +146,24 @@ def test_headers_in_pieces_are_read(guest: Guest) -> None:
     assert event["answer"]["reason"] == Reason.NEW
     assert event["answer"]["destination_port"] == 10
     assert event["length"] == 6028
+
+
+#: Where UDP begins in a frame of IPv4.
+_UDP: Final = 34
+
+
+@pytest.mark.parametrize("checksum", [(_UDP, 6), (_UDP, 8), (_UDP + 8, 0)])
+def test_a_checksum_that_is_left_to_the_kernel_may_stand_where_nothing_is_decided(
+    guest: Guest, checksum: tuple[int, int]
+) -> None:
+    assert guest.send(_datagram(), checksum=checksum)["answer"]["reason"] == Reason.NEW
+
+
+@pytest.mark.parametrize("checksum", [(_UDP, 2), (_UDP, 0), (_UDP, 5), (26, 0), (26, 4)])
+def test_a_checksum_over_a_port_or_an_address_is_refused(
+    guest: Guest, checksum: tuple[int, int]
+) -> None:
+    assert guest.send(_datagram(), checksum=checksum)["answer"]["reason"] == Reason.MALFORMED
 
 
 def _opener(port: int, *tags: int, size: int = 0) -> bytes:

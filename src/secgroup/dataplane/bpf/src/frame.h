@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "checksum.h"
 #include "parse.h"
 #include "policy.h"
 
@@ -73,6 +74,15 @@ static __always_inline bool is_tag(__be16 type)
 	return type == bpf_htons(ETHERTYPE_TAG) || type == bpf_htons(ETHERTYPE_SERVICE_TAG);
 }
 
+/* Is a packet of this version of IP? A frame of one that carries the other is neither. */
+static __always_inline bool is_version(struct __sk_buff *skb, __u32 at, __u8 version)
+{
+	__u8 copy;
+	const __u8 *first = header_at(skb, at, &copy, sizeof(copy));
+
+	return first && *first >> 4 == version;
+}
+
 /* Read a frame. `*start` becomes where IP begins, and the passage knows whether its sender is
  * another one's.
  */
@@ -99,11 +109,15 @@ static __always_inline __u32 read_frame(struct __sk_buff *skb, struct passage *p
 	if (tags > MOST_TAGS || is_tag(type))
 		return FRAME_TAGS;
 	*start = at;
-	if (type == bpf_htons(ETHERTYPE_IPV4) || type == bpf_htons(ETHERTYPE_IPV6))
-		return FRAME_IP;
+	if (type == bpf_htons(ETHERTYPE_IPV4))
+		return is_version(skb, at, 6) ? FRAME_ETHERTYPE : FRAME_IP;
+	if (type == bpf_htons(ETHERTYPE_IPV6))
+		return is_version(skb, at, 4) ? FRAME_ETHERTYPE : FRAME_IP;
 	if (type != bpf_htons(ETHERTYPE_ARP))
 		return FRAME_ETHERTYPE;
 	if (!egress)
 		return FRAME_ARP;
+	if (checksum_place(skb))
+		return FRAME_ARP_SPOOFED;
 	return passage->spoofed ? FRAME_SPOOFED : judge_arp(skb, policy, at);
 }

@@ -99,6 +99,8 @@ static __always_inline int decide(struct __sk_buff *skb, __u32 direction)
 	if (frame != FRAME_IP)
 		return conclude_frame(passage, frame);
 	parse(skb, &passage->packet, start);
+	if (is_overwritten(skb, &passage->packet))
+		malformed(&passage->packet);
 	measure(skb, passage);
 	begin_answer(passage);
 	take_steps(skb, passage, policy, subnet, direction);
