@@ -190,6 +190,10 @@ def test_option_that_means_nothing_is_refused(
     ("arguments", "words"),
     [
         (["connections", "--pins", "/sys/fs/bpf/secgroup-none"], "has no plane of this version"),
+        (
+            ["connections", "--lab", "none"],
+            "none: has no plane of this version (expected one of serve --plane bpf or lab up)",
+        ),
         (["logs", "--follow", "--pins", "/sys/fs/bpf/secgroup-none"], "has no plane"),
         (["logs"], "expected --follow"),
         (["attach"], "expected ENI and --device NAME"),

@@ -48,7 +48,9 @@ def opened(root: Path = ROOT) -> Opened:
         raise DataPlaneError(PLANE, str(root), f"cannot be read: {error.strerror}") from None
     if not is_there:
         raise DataPlaneError(
-            PLANE, str(root), "has no plane of this version (expected a running serve --plane bpf)"
+            PLANE,
+            str(root),
+            "has no plane of this version (expected one of serve --plane bpf or lab up)",
         )
     return Opened([root, here])
 
