@@ -31,6 +31,7 @@ class Plane:
     def __init__(self) -> None:
         self.told: list[str] = []
         self.refuses = False
+        self.fails = False
 
     def prepare(self, state: State, changes: Collection[Changed], /) -> None:
         self.told.append(f"prepare {len(changes)}")
@@ -39,6 +40,8 @@ class Plane:
 
     def commit(self) -> None:
         self.told.append("commit")
+        if self.fails:
+            raise OutputError("no memory")
 
     def abandon(self) -> None:
         self.told.append("abandon")
@@ -102,6 +105,28 @@ def test_plane_that_refuses_keeps_the_change_out_of_the_store() -> None:
         call(client, make)
     assert plane.told == ["prepare 1", "commit", "prepare 1"]
     assert stored(client) == ["Vpc"]
+
+
+def rename(world: World, request: Mapping[str, Any]) -> Mapping[str, Any]:
+    (vpc,) = world.every("Vpc")
+    world.put("Vpc", {**vpc, "CidrBlock": "10.9.0.0/16"})
+    return {}
+
+
+@pytest.mark.parametrize("function", [make, rename])
+def test_change_that_the_plane_fails_to_enforce_is_taken_out_of_the_store(
+    function: Operation,
+) -> None:
+    plane = Plane()
+    client = new_client(plane=plane)
+    call(client, make)
+    before = kept(client)
+    plane.fails = True
+    with pytest.raises(OutputError):
+        call(client, function)
+    assert kept(client) == before
+    assert isinstance(client.endpoint.store, SqliteStore)
+    assert list(client.endpoint.store.load()) == before
 
 
 def test_request_that_changes_nothing_troubles_neither_store_nor_plane() -> None:

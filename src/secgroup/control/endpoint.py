@@ -112,10 +112,7 @@ class Endpoint:
         self._begun.add(key)
 
     def _settle(self, changes: Collection[Changed]) -> None:
-        """Make changes last, and enforce them; what a follower or the store refuses has not been.
-
-        A follower whose `commit` fails is behind the store until the next start.
-        """
+        """Make changes last, and enforce them; what follower or store refuses has not been."""
         if self.follower is None:
             self.store.commit(changes, self.state.sequence)
             return
@@ -125,7 +122,12 @@ class Endpoint:
         except BaseException:
             self.follower.abandon()
             raise
-        self.follower.commit()
+        try:
+            self.follower.commit()
+        except BaseException:
+            back = [Changed(before=each.after, after=each.before) for each in changes]
+            self.store.commit(back, self.state.sequence)
+            raise
 
 
 def once(world: World, name: str, operation: Operation, request: Resource) -> Mapping[str, Any]:
