@@ -69,7 +69,7 @@ def test_test_run_sees_the_context_and_answers_signed():
         assert run.run(bytes(60)) == 42
         run.context["cb"][0, 1] = 0xFFFFFFFD
         assert run.run(bytes(60), repeat=3) == -1
-        assert run.duration_ns < 1_000_000
+        assert run.duration_ns > 0
 
 
 def test_test_run_gives_back_the_frame():

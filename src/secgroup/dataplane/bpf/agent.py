@@ -8,6 +8,7 @@ behind goes on deciding. Read first: docs/kernel-plane.md.
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack, closing
 from pathlib import Path
 from threading import RLock, Thread
 from typing import Final
@@ -242,7 +243,9 @@ class Agent:
     def _run(self) -> None:
         while not self._ending:
             try:
-                self._watch_on()
+                with ExitStack() as after:
+                    after.callback(self._record)
+                    self._watch_on()
                 self._problem = None
             except Exception as error:
                 # Whatever it is: what else there is to watch over must not suffer.
@@ -264,6 +267,8 @@ class Agent:
                 self._look_s = time.monotonic() + LOOK_SECONDS
         if not is_due:
             time.sleep(TAKE_SECONDS)
+
+    def _record(self) -> None:
         if self._recording is not None:
             self._recording.take()
         if time.monotonic() >= self._drain_s:
@@ -384,9 +389,8 @@ class Agent:
         self._watch.ring()
         if self._thread.is_alive():
             self._thread.join()
-        self._drain()
-        self._pins.close()
-        self._watch.close()
+        with closing(self._watch), closing(self._pins):
+            self._drain()
 
 
 def netns_of(device: Device) -> Path | None:

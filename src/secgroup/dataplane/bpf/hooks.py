@@ -129,10 +129,11 @@ class Hooks:
         # Held, so that a pin that somebody removes does not open an interface while we live.
         self._links: dict[tuple[int, Direction], Descriptor] = {}
         for path in folder.iterdir():
-            direction, _, number = path.name.partition("-")
-            link = libbpf.pinned(path)
-            if link is not None and number.isdecimal():
-                self._links[int(number), Direction[direction.upper()]] = link
+            word, _, number = path.name.partition("-")
+            direction = next((each for each in Direction if str(each) == word), None)
+            link = libbpf.pinned(path) if number.isdecimal() else None
+            if link is not None and direction is not None:
+                self._links[int(number), direction] = link
         self._renew()
 
     def _renew(self) -> None:

@@ -754,10 +754,10 @@ def lookup_batch(
     return count.value, False
 
 
-def update_batch(fd: int, keys: Rows, values: Rows, flags: int = ANY) -> int:
+def update_batch(fd: int, keys: Rows, values: Rows) -> int:
     """Write many values in order and return how many were, the error's reason aside."""
     count = c_uint32(len(keys))
-    options = _Batch(ctypes.sizeof(_Batch), flags, 0)
+    options = _Batch(ctypes.sizeof(_Batch), ANY, 0)
     _call("bpf_map_update_batch", fd, _at(keys), _at(values), byref(count), byref(options))
     return count.value
 

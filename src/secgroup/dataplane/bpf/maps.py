@@ -120,13 +120,13 @@ class Hash:
             np.concatenate([values for _, values in chunks]),
         )
 
-    def update(self, keys: Rows, values: Rows, flags: int = libbpf.ANY) -> None:
+    def update(self, keys: Rows, values: Rows) -> None:
         """Write many values, in order.
 
         Raises
         ------
         DataPlaneError
-            One could not be written, for want of room or because of `flags`; those before are.
+            One could not be written, for want of room; those before are.
 
         """
         keys = np.ascontiguousarray(keys, self.key)
@@ -134,7 +134,7 @@ class Hash:
         assert len(keys) == len(values)
         for at in range(0, len(keys), CHUNK):
             try:
-                libbpf.update_batch(self.fd, keys[at : at + CHUNK], values[at : at + CHUNK], flags)
+                libbpf.update_batch(self.fd, keys[at : at + CHUNK], values[at : at + CHUNK])
             except CallError as error:
                 raise self._failed(error) from None
 
