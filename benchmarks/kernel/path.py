@@ -6,12 +6,8 @@ Owns three network namespaces that end with the `with` block, and the frames sen
 What filters the packets at the router, if anything, it does not know.
 """
 
-import ctypes
-import fcntl
-import json
 import os
 import socket
-import struct
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -23,6 +19,7 @@ from typing import Final, Self, TypeVar
 
 import numpy as np
 from tests.support.netns import Namespace, Namespaces
+from tests.support.paths import mac, settle
 
 from benchmarks import SEED
 from benchmarks.kernel.build import built
@@ -48,8 +45,6 @@ COURSE: Final = np.dtype(
         *(("answers", "<u4"), ("service", "<u4"), ("ethernet", "V16")),
     ]
 )
-_SIOCETHTOOL: Final = 0x8946
-_ETHTOOL_SGRO: Final = 0x2C
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,18 +82,11 @@ class VethPath:
             spaces.link(self.router, "10.0.2.1/24", self.server, f"{SERVER}/24")
             self.router.run(["sysctl", "-qw", "net.ipv4.ip_forward=1"])
             self._ends.enter_context(self._frames())
-            for end, device, address, gateway in (
-                (self.client, TO_CLIENT, CLIENT, "10.0.1.1"),
-                (self.server, TO_SERVER, SERVER, "10.0.2.1"),
+            for end, address, gateway in (
+                (self.client, CLIENT, "10.0.1.1"),
+                (self.server, SERVER, "10.0.2.1"),
             ):
-                end.ip(f"route add default via {gateway}")
-                ours, theirs = mac(end, TO_ROUTER), mac(self.router, device)
-                end.ip(f"neighbour replace {gateway} lladdr {theirs} dev {TO_ROUTER} nud permanent")
-                self.router.ip(
-                    f"neighbour replace {address} lladdr {ours} dev {device} nud permanent"
-                )
-                # Only with NAPI does a device take frames that XDP hands to its peer.
-                inside(self.router, lambda device=device: _set_gro(device))
+                settle(self.router, end, address, gateway)
             # Clients of other addresses are behind the first.
             self.router.ip(f"route add 100.64.0.0/10 via {CLIENT}")
             self._ends = self._ends.pop_all()
@@ -185,12 +173,6 @@ def inside(namespace: Namespace, work: Callable[[], T]) -> T:
     return in_namespace(namespace.netns, work)
 
 
-def mac(namespace: Namespace, device: str) -> str:
-    """Return a device's address."""
-    shown = json.loads(namespace.run(["ip", "-json", "link", "show", "dev", device]))
-    return str(shown[0]["address"])
-
-
 def _thread_called(name: str) -> Path:
     """Return where the kernel tells of one of its threads.
 
@@ -209,10 +191,3 @@ def _thread_called(name: str) -> Path:
 def _used_s(softirq: Path) -> float:
     """Return what packets have taken of the CPU: of this thread, and where it left them over."""
     return time.thread_time() + int((softirq / "schedstat").read_text().split()[0]) / 1e9
-
-
-def _set_gro(device: str) -> None:
-    value = ctypes.create_string_buffer(struct.pack("=II", _ETHTOOL_SGRO, 1))
-    request = struct.pack("16sQ16x", device.encode(), ctypes.addressof(value))
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
-        fcntl.ioctl(any_socket, _SIOCETHTOOL, request)

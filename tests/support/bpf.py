@@ -1,7 +1,9 @@
 """Small programs and maps for tests of the kernel plane, and folders of pins that end with them."""
 
 import os
+import platform
 import shutil
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
@@ -38,6 +40,23 @@ def instructions(*rows: tuple[int, int, int, int]) -> libbpf.Rows:
 def answering(answer: int, name: str = "answering") -> Descriptor:
     """Return a program that answers the same to every packet."""
     return libbpf.load_program(name, instructions((0xB7, 0, 0, answer), (0x95, 0, 0, 0)))
+
+
+def compiled(source: Path, *flags: str) -> bytes:
+    """Return the object of a C file, compiled as the shipped one is.
+
+    Raises
+    ------
+    subprocess.CalledProcessError
+        It does not compile; the compiler has said why.
+    FileNotFoundError
+        There is no clang.
+
+    """
+    command = ["clang", "-target", "bpf", "-mcpu=v3", "-O2", "-g", "-Wall", "-Wextra", "-Werror"]
+    command += [f"-I/usr/include/{platform.machine()}-linux-gnu", *flags]
+    command += ["-c", str(source), "-o", "-"]
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
 
 
 def numbered(count: int, dtype: "np.dtype") -> libbpf.Rows:

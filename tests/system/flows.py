@@ -4,14 +4,9 @@ A packet goes its whole way on the CPU that makes it. The router's devices, `cli
 are where interfaces are filtered. Needs clang: the programs that make packets are not shipped.
 """
 
-import ctypes
 import fcntl
-import json
 import os
-import platform
 import socket
-import struct
-import subprocess
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -25,7 +20,9 @@ import numpy as np
 
 from secgroup.dataplane.bpf import libbpf
 from secgroup.dataplane.bpf.libc import in_namespace
+from tests.support.bpf import compiled
 from tests.support.netns import Namespace, Namespaces
+from tests.support.paths import mac, settle
 
 CLIENT, SERVER = IPv4Address("10.0.1.10"), IPv4Address("10.0.2.10")
 #: Clients of these addresses are behind the client.
@@ -48,13 +45,6 @@ _FRAME_BYTES: Final = 60
 _LOCK: Final = Path(tempfile.gettempdir()) / "secgroup-test-every-cpu.lock"
 #: Packets that one call makes, and how many of them are under way at once.
 _PACKETS, _BATCH = 4096, 64
-
-
-def _built() -> bytes:
-    source = Path(__file__).with_name("flows.bpf.c")
-    command = ["clang", "-target", "bpf", "-mcpu=v3", "-O2", "-g", "-Wall", "-Wextra", "-Werror"]
-    command += [f"-I/usr/include/{platform.machine()}-linux-gnu", "-c", str(source), "-o", "-"]
-    return subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
 
 
 class Flows:
@@ -104,15 +94,10 @@ class Flows:
         ):
             here.ip(f"address add {own}/24 dev {device}")
             here.ip(f"link set {device} up")
-        end.ip(f"route add default via {gateway}")
-        ours, theirs = _mac(end, _ROUTER), _mac(self.router, end.name)
-        end.ip(f"neighbour replace {gateway} lladdr {theirs} dev {_ROUTER} nud permanent")
-        self.router.ip(f"neighbour replace {address} lladdr {ours} dev {end.name} nud permanent")
-        # Only with NAPI does a device take frames that XDP hands to its peer.
-        in_namespace(self.router.netns, lambda: _set_gro(end.name))
+        settle(self.router, end, address, gateway)
 
     def _load(self) -> None:
-        made = libbpf.Object(_built(), "flows.bpf.o")
+        made = libbpf.Object(compiled(Path(__file__).with_name("flows.bpf.c")), "flows.bpf.o")
         made.load()
         self._ends.callback(made.close)
         self._programs = [made.program_fd(name) for name in ("there", "back")]
@@ -124,7 +109,7 @@ class Flows:
         self.courses["service"], self.courses["hot"] = SERVICE, 1
         for at, end in enumerate((self.client, self.server)):
             index = in_namespace(end.netns, lambda: socket.if_nametoindex(_ROUTER))
-            text = f"{_mac(self.router, end.name)}:{_mac(end, _ROUTER)}:08:00".replace(":", "")
+            text = f"{mac(self.router, end.name)}:{mac(end, _ROUTER)}:08:00".replace(":", "")
             self.courses["ifindex"][:, at] = index
             self.courses["ethernet"][:, at] = bytes.fromhex(text) + b"\0\0"
             link = in_namespace(
@@ -178,16 +163,3 @@ class Flows:
             for thread in threads:
                 thread.join()
         assert failures == []
-
-
-def _mac(namespace: Namespace, device: str) -> str:
-    shown = json.loads(namespace.run(["ip", "-json", "link", "show", "dev", device]))
-    return str(shown[0]["address"])
-
-
-def _set_gro(device: str) -> None:
-    """ETHTOOL_SGRO, by SIOCETHTOOL."""
-    value = ctypes.create_string_buffer(struct.pack("=II", 0x2C, 1))
-    request = struct.pack("16sQ16x", device.encode(), ctypes.addressof(value))
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
-        fcntl.ioctl(any_socket, 0x8946, request)
