@@ -13,7 +13,7 @@ from typing import Final, Self
 
 from secgroup.dataplane.bpf.departed import end_orphaned
 from secgroup.dataplane.bpf.hooks import Hooks
-from secgroup.dataplane.bpf.layout import NAMES
+from secgroup.dataplane.bpf.layout import NAMES, row_of
 from secgroup.dataplane.bpf.pinned import numbers_of, opened, pinned
 from secgroup.dataplane.bpf.pins import Pins
 from secgroup.dataplane.bpf.plane import BpfPlane
@@ -142,8 +142,7 @@ def observed(lab: str, interface_ids: Iterable[str], now_ms: int) -> Mapping[str
                 found[interface_id] = Filtered(missing=("word",), connections=0)
                 continue
             missing = [what for _, what in hooks.lost([number])]
-            # The half of a word that names a policy.
-            if int(plane.maps.words[number]) & 0xFFFFFFFF == 0:
+            if row_of(int(plane.maps.words[number])) == 0:
                 missing.append("word")
             found[interface_id] = Filtered(missing=tuple(missing), connections=made[number])
         hooks.close()

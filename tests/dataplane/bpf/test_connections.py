@@ -139,7 +139,6 @@ def test_what_a_selection_means(selection: Selection, places: set[int]) -> None:
     found = read(*MANY).chosen(selection)
     everything = list(read(*MANY))
     assert {everything.index(each) for each in found} == places
-    assert selection.is_everything is (selection == Selection())
 
 
 def test_how_many_are_in_each_state() -> None:

@@ -53,11 +53,6 @@ class Selection:
     states: tuple[State, ...] = ()
     protocols: tuple[int, ...] = ()
 
-    @property
-    def is_everything(self) -> bool:
-        """It leaves nothing out."""
-        return self == Selection()
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connection:

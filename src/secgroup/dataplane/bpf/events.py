@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from secgroup.conntrack.state import State
-from secgroup.dataplane.bpf.layout import FRAMES, NAMES
+from secgroup.dataplane.bpf.layout import FRAMES, NAMES, row_of
 from secgroup.dataplane.bpf.meanings import numbers_of
 from secgroup.dataplane.bpf.rows import PolicyMaps
 from secgroup.decision import Decision, Reason, Verdict
@@ -21,7 +21,6 @@ from secgroup.net.protocol import TCP, UDP, icmp_of
 
 _FRAME_NAMES: Final = {number: name for name, number in FRAMES.items()}
 _WITH_PORTS: Final = (TCP, UDP)
-_ROW: Final = 0xFFFFFFFF
 
 #: (kind of `layout.NAMES`, number) -> what it names, None where nobody knows.
 NameOf = Callable[[int, int], str | None]
@@ -128,7 +127,7 @@ class Reader:
         interface, word = int(row["interface"]), int(row["word"])
         if interface >= len(self._maps.words) or int(self._maps.words[interface]) != word:
             return False
-        policy = self._maps.policies[word & _ROW]
+        policy = self._maps.policies[row_of(word)]
         return (rules == 0 or rules in policy["rules"]) and (acl == 0 or acl in policy["acl"])
 
     def _decision(self, answer: Any, *, known: bool) -> Decision:

@@ -40,6 +40,15 @@ POLICY: Final = np.dtype(
     ]
 )
 
+#: A word of `words`: how often it has changed, then the row of `policies` that it names.
+ROW_BITS: Final = 32
+
+
+def row_of(word: int) -> int:
+    """Return the row of `policies` that a word names; 0 is no policy."""
+    return word & ((1 << ROW_BITS) - 1)
+
+
 #: IPv6 blocks that a subnet may have.
 BLOCKS6: Final = 4
 

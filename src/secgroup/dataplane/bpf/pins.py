@@ -21,7 +21,7 @@ from typing import Final
 
 from secgroup.dataplane.bpf import libbpf
 from secgroup.dataplane.bpf.hooks import Hooks
-from secgroup.dataplane.bpf.layout import LAYOUT_VERSION
+from secgroup.dataplane.bpf.layout import LAYOUT_VERSION, row_of
 from secgroup.dataplane.bpf.libbpf import Descriptor
 from secgroup.dataplane.bpf.libc import grace, mount_bpffs
 from secgroup.dataplane.bpf.loaded import Committed, Loaded
@@ -33,8 +33,6 @@ BPFFS: Final = Path("/sys/fs/bpf")
 ROOT: Final = BPFFS / "secgroup"
 _LAYOUT: Final = re.compile(r"layout-(\d+)")
 _PREPARING: Final = "preparing"
-#: The half of a word that names a row; 0 is no policy.
-_ROW: Final = 0xFFFFFFFF
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,7 +180,7 @@ class Pins:
             if not self._path(name).exists()
         ]
         for interface in sorted(interfaces):
-            if int(self.loaded.maps.words[interface]) & _ROW == 0:
+            if row_of(int(self.loaded.maps.words[interface])) == 0:
                 found.append(Loss(interface=interface, what="word"))
         found += [
             Loss(interface=interface, what=what) for interface, what in self.hooks.lost(interfaces)

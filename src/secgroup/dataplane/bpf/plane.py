@@ -11,6 +11,7 @@ from typing import Final
 
 from secgroup.dataplane.bpf.change import Change, Region
 from secgroup.dataplane.bpf.forms import InterfaceForm, SectionForm
+from secgroup.dataplane.bpf.layout import ROW_BITS
 from secgroup.dataplane.bpf.libc import grace
 from secgroup.dataplane.bpf.meanings import Meanings
 from secgroup.dataplane.bpf.names import INTERFACE
@@ -28,9 +29,8 @@ from secgroup.policy.blocks import Block
 from secgroup.policy.delta import between
 from secgroup.policy.peers import Asked, Peers
 
-#: A word: how often it has changed, then the row that it names.
-_ROW_BITS: Final = 32
-_ROW: Final = (1 << _ROW_BITS) - 1
+#: What a generation has room for.
+_GENERATION: Final = (1 << 64 - ROW_BITS) - 1
 #: Where stores are seen by other CPUs in the order in which they were made.
 _IN_ORDER: Final = ("x86_64", "i686")
 
@@ -236,12 +236,12 @@ class BpfPlane:
         ids = list(change.policies)
         for number, interface_id in zip(rows.names.numbers(INTERFACE, ids), ids, strict=True):
             policy, before = change.policies[interface_id], self._policies.pop(interface_id, None)
-            generation = (int(rows.maps.words[number]) >> _ROW_BITS) + 1 & _ROW
+            generation = (int(rows.maps.words[number]) >> ROW_BITS) + 1 & _GENERATION
             if policy is None:
                 if before is not None:
-                    rows.set_word(number, generation << _ROW_BITS)
+                    rows.set_word(number, generation << ROW_BITS)
             else:
-                rows.set_word(number, generation << _ROW_BITS | policy.row)
+                rows.set_word(number, generation << ROW_BITS | policy.row)
                 policy.holders += 1
                 self._policies[interface_id] = policy
             if before is not None:

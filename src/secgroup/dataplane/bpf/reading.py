@@ -19,7 +19,7 @@ from secgroup.dataplane.bpf.elements import (
     blocks_of_prefixes,
 )
 from secgroup.dataplane.bpf.forms import InterfaceForm, Intervals, SectionForm, SubnetForm
-from secgroup.dataplane.bpf.layout import BLOCKS6, CLASS_BITS, OPENED, WEIGHT_SHIFT
+from secgroup.dataplane.bpf.layout import BLOCKS6, CLASS_BITS, OPENED, WEIGHT_SHIFT, row_of
 from secgroup.dataplane.bpf.names import ACL, INTERFACE, OWNER, RULE
 from secgroup.dataplane.bpf.parts import AddressPart, Part, PortPart, SectionPart
 from secgroup.dataplane.bpf.policy_parts import OwnPart, PolicyPart, SubnetPart
@@ -29,7 +29,6 @@ from secgroup.errors import DataPlaneError
 from secgroup.policy.blocks import UNTRACKED, WEIGHT_BIT, Block, BlockClasses
 
 _CLASS: Final = (1 << CLASS_BITS) - 1
-_ROW: Final = (1 << 32) - 1
 _UNKNOWN: Final = "?"
 
 
@@ -89,7 +88,7 @@ class Reading:
         self.policies: dict[str, PolicyPart] = {}
         self._read_tables()
         for number in np.flatnonzero(rows.maps.words).tolist():
-            name, row = rows.names.name(INTERFACE, number), int(rows.maps.words[number]) & _ROW
+            name, row = rows.names.name(INTERFACE, number), row_of(int(rows.maps.words[number]))
             if name is not None and row != 0:
                 self.policies[name] = self._policy(row)
 
